@@ -1,0 +1,59 @@
+"""Where a plugin is reached: its own endpoint, MSB, or its Kubernetes service (contract, section 2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from app.core.origin import Origin
+from app.core.plugins import Plugin
+from app.core.target import rewrite
+from app.errors import NotFound, PluginUnknown
+
+SERVICE_PORTS: Mapping[str, int] = {
+    "multicloud-vio": 9004,
+    "multicloud-titaniumcloud": 9005,
+    "multicloud-pike": 9007,
+    "multicloud-starlingx": 9009,
+    "multicloud-fcaps": 9011,
+    "multicloud-k8s": 9015,
+}
+"""The plugins' services and ports in OOM, the archived ones included."""
+
+SERVICE_PREFIXES: Mapping[str, bytes] = {"multicloud-k8s": b"/api/multicloud-k8s/v1"}
+"""What MSB takes off for a plugin, so that whoever goes to its service directly must."""
+
+
+class Destination(NamedTuple):
+    """Where a request goes: to an origin, with a target, for a plugin."""
+
+    origin: Origin
+    target: bytes
+    plugin: str
+
+
+def route(plugin: Plugin, target: bytes, msb: Origin | None) -> Destination:
+    """Where a request with this target goes. Raises `PluginUnknown` if the plugin has no address, `NotFound` for a
+    target without what its address strips."""
+    rewritten = rewrite(target, plugin.name)
+    if plugin.endpoint is not None:
+        origin, base = plugin.endpoint
+        return Destination(origin, base.encode() + _strip(rewritten, plugin.strip_prefix.encode()), plugin.name)
+    if msb is not None:
+        return Destination(msb, rewritten, plugin.name)
+    port = SERVICE_PORTS.get(plugin.name)
+    if port is None:
+        raise PluginUnknown(
+            f"The plugin {plugin.name} has no address: set its endpoint in the provider-plugin map, or MSB_ADDR."
+        )
+    prefix = plugin.strip_prefix.encode() or SERVICE_PREFIXES.get(plugin.name, b"")
+    return Destination(Origin("http", plugin.name, port), _strip(rewritten, prefix), plugin.name)
+
+
+def _strip(target: bytes, prefix: bytes) -> bytes:
+    if not prefix:
+        return target
+    rest = target[len(prefix) :]
+    if not target.startswith(prefix) or rest[:1] not in (b"", b"/", b"?"):
+        raise NotFound("The plugin of this region does not serve this version of the API.")
+    return rest if rest.startswith(b"/") else b"/" + rest

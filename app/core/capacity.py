@@ -1,0 +1,86 @@
+"""check_vim_capacity: what is asked of each VIM, and what is made of their answers (contract, section 1)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, cast
+
+from app.core.region import Region, from_pair, from_vim_id
+from app.errors import BadRequest
+
+RESOURCES = ("vCPU", "Memory", "Storage")
+
+
+class Vim(NamedTuple):
+    """A VIM as the client named it, and the region it names; None for a name that is no region's."""
+
+    named: object
+    region: Region | None
+
+
+class Capacity(NamedTuple):
+    """What a client asks: the VIMs in its order, and the body to send to each."""
+
+    vims: list[Vim]
+    body: bytes
+
+
+def parse(version: str, body: bytes) -> Capacity:
+    """Read a request's body; raises `BadRequest`. A missing resource is 0, a text stays a text."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        raise BadRequest('Send a JSON object: {"vCPU", "Memory", "Storage", "VIMs": [...]}.') from None
+    if not isinstance(document, dict) or not isinstance(document.get("VIMs"), list):
+        raise BadRequest("Send a JSON object whose VIMs is an array.")
+    wanted = {name: document.get(name, 0) for name in RESOURCES}
+    for name, value in wanted.items():
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise BadRequest(f"Send {name} as a number or a text.")
+    region = _v0 if version == "v0" else _v1
+    return Capacity([Vim(named, region(named)) for named in document["VIMs"]], json.dumps(wanted).encode())
+
+
+def target(version: str, region: Region) -> bytes:
+    """Where a VIM is asked, as a path of this API."""
+    name = region.vim_id if version == "v0" else f"{region.owner}/{region.region_id}"
+    return f"/api/multicloud/{version}/{name}/capacity_check".encode()
+
+
+def zones(status: int, body: bytes) -> list[object] | None:
+    """The availability zones of a VIM that has room; None of one that has not. Raises `ValueError` for no JSON."""
+    if status != 200:
+        return None
+    document = json.loads(body)
+    if not isinstance(document, dict) or document.get("result") is not True:
+        return None
+    found = document.get("AZs")
+    return cast("list[object]", found) if isinstance(found, list) else []
+
+
+def answer(version: str, vims: Sequence[Vim], found: Sequence[list[object] | None]) -> dict[str, object]:
+    """The VIMs with room, in the order asked: v0 as texts, v1 as the client's objects with their `AZs`."""
+    room = [(vim.named, zones) for vim, zones in zip(vims, found, strict=True) if zones is not None]
+    if version == "v0":
+        return {"VIMs": [named for named, _ in room]}
+    return {"VIMs": [{**cast("Mapping[str, object]", named), "AZs": zones} for named, zones in room]}
+
+
+def _v0(named: object) -> Region | None:
+    try:
+        return from_vim_id(named) if isinstance(named, str) else None
+    except BadRequest:
+        return None
+
+
+def _v1(named: object) -> Region | None:
+    if not isinstance(named, dict):
+        return None
+    owner, region_id = named.get("cloud-owner"), named.get("cloud-region-id")
+    if not isinstance(owner, str) or not isinstance(region_id, str):
+        return None
+    try:
+        return from_pair(owner, region_id)
+    except BadRequest:
+        return None

@@ -1,0 +1,71 @@
+"""A request and a response as values, for every layer: header lists as they came, bodies as streams."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Protocol
+
+Headers = list[tuple[bytes, bytes]]
+"""Names and values in their order and spelling, repeated ones repeated."""
+
+
+class Body(Protocol):
+    """A request's body while it arrives. `length` in bytes: None for chunked, 0 for none."""
+
+    @property
+    def length(self) -> int | None: ...
+
+    @property
+    def present(self) -> bool:
+        """Whether the request declared a body, be it an empty one."""
+
+    def piece(self, size: int = 65536) -> bytes:
+        """The next bytes, at most `size`; `b""` at the end, and only there: a body cut short raises."""
+
+
+class Request:
+    """What a handler gets. `target` is the raw origin-form, query included; `client` the peer's address.
+
+    `route` (a template) and `plugin` are set by who serves it, for metrics and logs.
+    """
+
+    __slots__ = ("body", "client", "headers", "method", "plugin", "request_id", "route", "target")
+
+    def __init__(self, method: str, target: bytes, headers: Headers, body: Body, request_id: str, client: str) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = body
+        self.request_id = request_id
+        self.client = client
+        self.route = ""
+        self.plugin = ""
+
+
+class Response:
+    """What a handler returns. `headers` are latin-1 texts; `body` a list of one piece when it is known whole."""
+
+    __slots__ = ("body", "headers", "reason", "status")
+
+    def __init__(self, status: int, reason: str, headers: list[tuple[str, str]], body: Iterable[bytes]) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.body = body
+
+    @property
+    def status_line(self) -> str:
+        """Code and reason, as WSGI's `start_response` takes them."""
+        return f"{self.status} {self.reason}"
+
+    @classmethod
+    def json(cls, status: int, document: object) -> Response:
+        body = json.dumps(document).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        return cls(status, HTTPStatus(status).phrase, headers, [body])
+
+    def again(self) -> Response:
+        """A copy whose headers may be added to, of a response that is the same each time."""
+        return Response(self.status, self.reason, self.headers.copy(), self.body)

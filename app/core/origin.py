@@ -1,0 +1,38 @@
+"""An origin: where an HTTP server is reached (RFC 6454, 4)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Origin(NamedTuple):
+    """A scheme, a host (an IPv6 address without brackets) and a port."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def host_header(self) -> bytes:
+        """The value of `Host`: the port left out where it is the scheme's own (RFC 9110, 7.2)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (host if self.port == DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}").encode()
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host_header.decode()}"
+
+
+def parse_origin(url: str) -> tuple[Origin, str]:
+    """The origin of `http(s)://host[:port][/base]`, and its base path without a slash at the end.
+
+    Raises `ValueError` with what is wrong.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise ValueError("it is not of the form http(s)://host:port")
+    if "@" in parts.netloc or parts.query or parts.fragment or not url.isascii() or not url.isprintable():
+        raise ValueError("it holds more than http(s)://host:port/base")
+    return Origin(parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]), parts.path.rstrip("/")

@@ -1,0 +1,37 @@
+"""Region ids: `{cloud-owner}_{cloud-region-id}` in v0, two path segments in v1 (contract, section 1)."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from app.errors import BadRequest
+
+VIM_ID = re.compile(r"([0-9A-Za-z-]+)_([0-9A-Za-z_-]+)")
+NAME = re.compile(r"[0-9A-Za-z_-]+")
+
+
+class Region(NamedTuple):
+    """A cloud region: its owner, which in v0 never holds `_`, and its id, which may."""
+
+    owner: str
+    region_id: str
+
+    @property
+    def vim_id(self) -> str:
+        return f"{self.owner}_{self.region_id}"
+
+
+def from_vim_id(text: str) -> Region:
+    """The region of a v0 id: the first `_` splits. Raises `BadRequest`."""
+    match = VIM_ID.fullmatch(text)
+    if match is None:
+        raise BadRequest("Send a vim_id of the form {cloud-owner}_{cloud-region-id}: letters, digits, '-' and '_'.")
+    return Region(match[1], match[2])
+
+
+def from_pair(owner: str, region_id: str) -> Region:
+    """The region of v1's two segments. Raises `BadRequest`."""
+    if not (NAME.fullmatch(owner) and NAME.fullmatch(region_id)):
+        raise BadRequest("Send a cloud-owner and a cloud-region-id of letters, digits, '-' and '_'.")
+    return Region(owner, region_id)

@@ -1,0 +1,169 @@
+"""Every error of the broker's own: whose fault it is, and which status tells the client so.
+
+Raised anywhere below, translated into HTTP in one place, `app.web.edge`. A message is one sentence
+that names what to do; it goes to the client as it stands, so it never holds a secret.
+"""
+
+from __future__ import annotations
+
+import json
+
+
+class BrokerError(Exception):
+    """An error that is answered to the client as JSON; a subclass says whose fault it is."""
+
+    status = 500
+    reason = "Internal-Error"
+
+    def __init__(self, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.headers = headers
+
+    def body(self, request_id: str) -> bytes:
+        """The JSON document of this error (contract, section 6)."""
+        error = {"code": self.status, "reason": self.reason, "message": self.message, "request_id": request_id}
+        return json.dumps({"error": error}).encode()
+
+
+class ConfigurationError(BrokerError):
+    """The operator's: an option, a file or the environment; the start ends with this one line."""
+
+    reason = "Configuration-Error"
+
+
+# The client's.
+
+
+class BadRequest(BrokerError):
+    status = 400
+    reason = "Bad-Request"
+
+
+class NotFound(BrokerError):
+    status = 404
+    reason = "Not-Found"
+
+
+class RegionNotFound(NotFound):
+    """The inventory answers that it has no such region."""
+
+    reason = "Region-Not-Found"
+
+
+class MethodNotAllowed(BrokerError):
+    status = 405
+    reason = "Method-Not-Allowed"
+
+    def __init__(self, message: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(message, (("Allow", ", ".join(allowed)),))
+
+
+class RequestTimeout(BrokerError):
+    """The client did not send its request, or the rest of it, in time."""
+
+    status = 408
+    reason = "Request-Timeout"
+
+
+class ContentTooLarge(BrokerError):
+    status = 413
+    reason = "Content-Too-Large"
+
+
+class TargetTooLong(BrokerError):
+    status = 414
+    reason = "URI-Too-Long"
+
+
+class ExpectationFailed(BrokerError):
+    status = 417
+    reason = "Expectation-Failed"
+
+
+class HeadersTooLarge(BrokerError):
+    status = 431
+    reason = "Request-Header-Fields-Too-Large"
+
+
+class ClientGone(BaseException):
+    """The client closed its connection: nobody is left to answer, so no framework may turn this into one.
+
+    Like `GreenletExit` no `Exception`; logged with the status 499 (nginx's), never sent.
+    """
+
+    status = 499
+
+
+class NotImplementedMethod(BrokerError):
+    status = 501
+    reason = "Not-Implemented"
+
+
+class VersionNotSupported(BrokerError):
+    status = 505
+    reason = "HTTP-Version-Not-Supported"
+
+
+# The inventory's and the operator's data.
+
+
+class RegionIncomplete(BrokerError):
+    """The inventory knows the region but not what the broker must know of it."""
+
+    status = 502
+    reason = "Region-Incomplete"
+
+
+class PluginUnknown(BrokerError):
+    """The provider-plugin map has no plugin for a region's type, or no address for the plugin."""
+
+    status = 502
+    reason = "Plugin-Unknown"
+
+
+# Those behind us: a plugin, MSB or the inventory.
+
+
+class UpstreamError(BrokerError):
+    """Whoever is behind us refused, or answered what is no HTTP."""
+
+    status = 502
+    reason = "Bad-Gateway"
+
+
+class UpstreamRefused(UpstreamError):
+    """No connection: refused, unreachable, no such name, or its certificate is not to be trusted."""
+
+    reason = "Upstream-Refused"
+
+
+class UpstreamGarbled(UpstreamError):
+    """A connection, but no valid answer: closed early, or bytes that are no HTTP."""
+
+    reason = "Upstream-Garbled"
+
+
+class UpstreamTimeout(UpstreamError):
+    status = 504
+    reason = "Upstream-Timeout"
+
+
+class InventoryError(UpstreamError):
+    """The inventory failed in a way that says nothing about the region."""
+
+    reason = "Inventory-Failed"
+
+
+class InventoryTimeout(UpstreamTimeout):
+    reason = "Inventory-Timeout"
+
+
+class Unavailable(BrokerError):
+    """The broker itself cannot serve now: overload, draining, or what it needs is not configured."""
+
+    status = 503
+    reason = "Service-Unavailable"
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message, (("Retry-After", str(retry_after)),))

@@ -1,0 +1,1 @@
+"""The inventory: where the broker learns what kind of cloud a region is."""

@@ -1,0 +1,64 @@
+"""Regions from a YAML or JSON file: A&AI's cloud-region objects in a list, or under `cloud-region`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from app.core.region import Region
+from app.errors import ConfigurationError, RegionNotFound
+from app.inventory.model import Cloud, cloud_of
+
+BUILT_IN = Path(__file__).parent.parent / "data" / "regions.yaml"
+
+
+class FileInventory:
+    """The regions of a file, read once."""
+
+    def __init__(self, regions: Mapping[Region, dict[str, object]], source: str) -> None:
+        self._regions = regions
+        self._source = source
+
+    def find(self, region: Region, request_id: str) -> Cloud:  # noqa: ARG002  an inventory takes it
+        entry = self._regions.get(region)
+        if entry is None:
+            raise RegionNotFound(f"There is no region {region.vim_id} in {self._source}.")
+        return cloud_of(region, entry, self._source)
+
+    def forget(self, region: Region) -> None:
+        """The file stays what it is."""
+
+
+def load_regions(path: Path) -> FileInventory:
+    """Read a regions file; raises `ConfigurationError` with one line that names the entry."""
+    try:
+        document = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the regions file {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"the regions file {path} is no YAML or JSON: {' '.join(str(error).split())}"
+        ) from None
+    if isinstance(document, dict):
+        document = document.get("cloud-region")
+    if not isinstance(document, list):
+        raise ConfigurationError(f"the regions file {path} holds no list of regions")
+    regions: dict[Region, dict[str, object]] = {}
+    for number, entry in enumerate(document, 1):
+        region = _region(entry, f"the regions file {path}, entry {number}")
+        if region in regions:
+            raise ConfigurationError(f"the regions file {path}, entry {number}: {region.vim_id} is there twice")
+        regions[region] = entry
+    return FileInventory(regions, str(path))
+
+
+def _region(entry: object, where: str) -> Region:
+    if not isinstance(entry, dict):
+        raise ConfigurationError(f"{where} is no object")
+    names = [entry.get(key) for key in ("cloud-owner", "cloud-region-id")]
+    for key in ("cloud-owner", "cloud-region-id"):
+        if not isinstance(entry.get(key), str) or not entry[key]:
+            raise ConfigurationError(f"{where}: {key} is not a text")
+    return Region(*names)

@@ -1,0 +1,178 @@
+"""A worker's event loop: eventlet's hub, plus deadlines and greenlets that cost little a request.
+
+Made in the worker, after the fork: a hub holds an epoll descriptor, which processes must not share.
+Everything here runs in one thread. A hub callback never blocks; a greenlet may, by `Waiter`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from eventlet import hubs
+from eventlet.hubs import hub as base
+from greenlet import getcurrent, greenlet
+
+from app.errors import ClientGone
+
+LOG = logging.getLogger(__name__)
+
+READ: str = base.READ
+WRITE: str = base.WRITE
+
+TICK = 0.1
+"""Seconds between two looks at the deadlines: one timer for all, since one each costs 2 to 4 us a request."""
+
+SPARE_GREENLETS = 256
+"""Greenlets kept for the next requests: a new one costs an mmap and a munmap on CPython 3.11."""
+
+T = TypeVar("T")
+
+
+class Timed(Protocol):
+    """What has a deadline, on `time.monotonic`'s clock, and is told when it has passed."""
+
+    deadline: float
+
+    def expire(self) -> None: ...
+
+
+class Loop:
+    """The hub of this process, one wheel of deadlines and a pool of greenlets."""
+
+    def __init__(self) -> None:
+        self.hub = hubs.get_hub()
+        self.timed: set[Timed] = set()
+        self.every_tick: list[Callable[[float], None]] = []
+        self._spare: list[greenlet] = []
+        self.hub.schedule_call_global(TICK, self._tick)
+
+    def listen(self, event: str, fileno: int, callback: Callable[[int], object]) -> object:
+        """Call `callback(fileno)` from the hub whenever the descriptor is ready; ends by `forget`."""
+        return self.hub.add(event, fileno, callback, _ignore, _ignore)
+
+    def forget(self, listener: object) -> None:
+        """End a `listen`, before its descriptor is closed."""
+        self.hub.remove(listener)
+
+    def later(self, seconds: float, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function that does not block, from the hub, after so many seconds."""
+        self.hub.schedule_call_global(seconds, function, *arguments)
+
+    def run(self, function: Callable[[T], object], argument: T) -> None:
+        """Run `function(argument)` in a greenlet, at once, until it ends or first blocks. From the hub only."""
+        worker = self._spare.pop() if self._spare else greenlet(self._work, self.hub.greenlet)
+        worker.switch(function, argument)
+
+    def gather(self, functions: Sequence[Callable[[], T]], at_once: int) -> list[T]:
+        """Run all in greenlets, at most `at_once` together, and return their results in order.
+
+        The functions handle their own errors. A greenlet that is thrown out of this wait leaves
+        those already started to end by themselves, and starts no more.
+        """
+        results: dict[int, T] = {}
+        waiting = list(enumerate(functions))[::-1]
+        waiter = Waiter(self)
+
+        def work(_: None) -> None:
+            while waiting:
+                index, function = waiting.pop()
+                results[index] = function()
+            if len(results) == len(functions):
+                self.later(0, waiter.wake)
+
+        for _ in range(min(at_once, len(functions))):
+            self.later(0, self.run, work, None)
+        try:
+            while len(results) < len(functions):
+                waiter.wait()
+        finally:
+            waiting.clear()
+        return [results[index] for index in range(len(functions))]
+
+    def _work(self, function: Callable[[Any], object] | None, argument: Any) -> None:
+        while function is not None:
+            try:
+                function(argument)
+            except ClientGone:
+                pass
+            except Exception:  # the edge of a greenlet: nobody is above who could handle it
+                LOG.exception("a request's greenlet failed")
+            function = argument = None
+            if len(self._spare) < SPARE_GREENLETS:
+                self._spare.append(getcurrent())
+                function, argument = self.hub.greenlet.switch()
+
+    def _tick(self) -> None:
+        self.hub.schedule_call_global(TICK, self._tick)
+        now = time.monotonic()
+        for timed in [timed for timed in self.timed if timed.deadline <= now]:
+            if timed in self.timed:  # the end of an earlier one may have ended it
+                timed.expire()
+        for callback in self.every_tick:
+            callback(now)
+
+
+class Waiter:
+    """Lets one greenlet wait for what a hub callback brings, up to a deadline."""
+
+    __slots__ = ("_error", "_greenlet", "_loop", "deadline")
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._greenlet: greenlet | None = None
+        self._error: BaseException | None = None
+        self.deadline = 0.0
+
+    @property
+    def waiting(self) -> bool:
+        return self._greenlet is not None
+
+    def wait(self, seconds: float | None = None, error: BaseException | None = None) -> None:
+        """Block this greenlet until `wake`; after `seconds`, if given, raise `error` instead."""
+        self._greenlet = getcurrent()
+        if seconds is not None:
+            self._error = error
+            self.deadline = time.monotonic() + seconds
+            self._loop.timed.add(self)
+        try:
+            self._loop.hub.switch()
+        finally:
+            self._greenlet = self._error = None
+            if seconds is not None:
+                self._loop.timed.discard(self)
+
+    def wake(self) -> None:
+        """Go on with the waiting greenlet, if there is one. From the hub only."""
+        if self._greenlet is not None:
+            self._greenlet.switch()
+
+    def throw(self, error: BaseException) -> None:
+        """Raise an error in the waiting greenlet, if there is one. From the hub only."""
+        if self._greenlet is not None:
+            self._greenlet.throw(error)
+
+    def expire(self) -> None:
+        self.throw(self._error or TimeoutError())
+
+    def writable(self, fileno: int, seconds: float, error: BaseException) -> None:
+        """Wait until the descriptor takes bytes; after `seconds` raise `error`."""
+        listener = self._loop.listen(WRITE, fileno, lambda _: self.wake())
+        try:
+            self.wait(seconds, error)
+        finally:
+            self._loop.forget(listener)
+
+    def readable(self, fileno: int, seconds: float, error: BaseException) -> None:
+        """Wait until the descriptor has bytes; after `seconds` raise `error`."""
+        listener = self._loop.listen(READ, fileno, lambda _: self.wake())
+        try:
+            self.wait(seconds, error)
+        finally:
+            self._loop.forget(listener)
+
+
+def _ignore(*_: object) -> None:
+    """For the hub's calls that this loop has no use for."""

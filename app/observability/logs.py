@@ -1,0 +1,88 @@
+"""Logs: oslo.log to stdout, one JSON object or one plain line a record, and one access line a request."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from json.encoder import encode_basestring_ascii as quoted
+
+from oslo_config import cfg
+from oslo_log import log
+
+PRODUCT = "multicloud"
+PLAIN = "%(asctime)s.%(msecs)03d %(levelname)s %(process)d %(name)s %(message)s"
+DATES = "%Y-%m-%dT%H:%M:%S"
+
+
+def set_up(form: str, level: str) -> None:
+    """Send every record of this process and its children to stdout; `form`: json or plain."""
+    conf = cfg.ConfigOpts()
+    log.register_options(conf)
+    log.set_defaults(default_log_levels=["oslo_service=WARNING", "django=WARNING", "pecan=WARNING"])
+    conf([], default_config_files=[], default_config_dirs=[])
+    conf.set_override("use_stderr", False)
+    log.setup(conf, PRODUCT)
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(PLAIN, DATES))
+    root.addHandler(handler)
+    root.setLevel(level)
+    logging.captureWarnings(True)
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line: time (UTC, ISO 8601), level, logger, pid, message, and the traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": _timestamp(record.created),
+            "level": record.levelname,
+            "logger": record.name,
+            "pid": record.process,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry)
+
+
+def _timestamp(seconds: float) -> str:
+    whole = time.strftime(DATES, time.gmtime(seconds))
+    return f"{whole}.{int(seconds * 1000) % 1000:03d}Z"
+
+
+AccessLog = Callable[[str, str, str, str, str, int, float], None]
+"""Takes request id, client, method, path (without its query, which may hold what is nobody's business), plugin,
+status, and seconds."""
+
+
+def access_log(form: str, write: Callable[[bytes], object] = lambda line: os.write(1, line)) -> AccessLog:
+    """The access line's writer: an f-string and one write, 3 us where `logging` takes 12."""
+    return _json_access(write) if form == "json" else _plain_access(write)
+
+
+def _json_access(write: Callable[[bytes], object]) -> AccessLog:
+    def line(request_id: str, client: str, method: str, path: str, plugin: str, status: int, seconds: float) -> None:
+        write(
+            f'{{"time": "{_timestamp(time.time())}", "level": "INFO", "logger": "access", '
+            f'"request_id": {quoted(request_id)}, "client": "{client}", "method": "{method}", "path": {quoted(path)}, '
+            f'"plugin": "{plugin}", "status": {status}, "duration_ms": {seconds * 1000:.1f}}}\n'.encode()
+        )
+
+    return line
+
+
+def _plain_access(write: Callable[[bytes], object]) -> AccessLog:
+    def line(request_id: str, client: str, method: str, path: str, plugin: str, status: int, seconds: float) -> None:
+        write(
+            f"{_timestamp(time.time())} INFO access {request_id} {client} "
+            f"{method} {path} {plugin or '-'} {status} {seconds * 1000:.1f}ms\n".encode()
+        )
+
+    return line

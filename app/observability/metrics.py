@@ -1,0 +1,130 @@
+"""What the broker tells Prometheus, over several processes.
+
+Each worker writes files named by its slot, so that a replaced worker goes on with them and files stay
+bounded (named by pid, as the library does it, a respawn adds files for ever, and 50 cost 1.3 s a scrape).
+Metrics are therefore made in the worker, after `use_slot`, never at import. Labels are bounded: a route
+is a template, a plugin is one of the map's, and no label carries a region, a tenant or a request id.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # prometheus_client reads the environment when it is imported: not before `prepare`
+    from prometheus_client import Counter, Gauge, Histogram
+
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+"""Seconds; VoLTE's deployments take minutes, so the library's end at 10 s would say nothing."""
+
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+
+def prepare(directory: Path) -> None:
+    """In the bootstrap process: empty the directory of a former run, and point the library to it."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True, mode=0o700)
+    os.environ[DIRECTORY] = str(directory)
+
+
+def use_slot(slot: int) -> None:
+    """In the worker, before any metric is made: its files are the slot's."""
+    from prometheus_client import values
+
+    values.ValueClass = values.MultiProcessValue(lambda: slot)
+
+
+def slot_ended(slot: int) -> None:
+    """In the bootstrap process: a dead worker's live gauges no longer count."""
+    if DIRECTORY in os.environ:
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(slot)  # type: ignore[no-untyped-call]
+
+
+def merged() -> bytes:
+    """All slots' metrics as one text. CPU work: not for a worker."""
+    from prometheus_client import CollectorRegistry, generate_latest, multiprocess
+
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """One worker's metrics; children are remembered by their labels, which saves a lookup by locks."""
+
+    def __init__(self, version: str, framework: str) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        registry = CollectorRegistry()
+
+        def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+            return Counter(f"multicloud_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, labels: tuple[str, ...], mode: str) -> Gauge:
+            return Gauge(f"multicloud_{name}", text, labels, registry=registry, multiprocess_mode=mode)  # type: ignore[arg-type]
+
+        def histogram(name: str, text: str, labels: tuple[str, ...] = ()) -> Histogram:
+            return Histogram(f"multicloud_{name}", text, labels, registry=registry, buckets=BUCKETS)
+
+        self._requests = counter("http_requests", "Requests answered", ("method", "route", "code"))
+        self._durations = histogram("http_request_duration_seconds", "Until the answer's end", ("method", "route"))
+        self._in_flight = gauge("http_requests_in_flight", "Requests being served", (), "livesum")
+        self._upstream = counter("upstream_requests", "Requests sent to plugins", ("plugin", "code"))
+        self._upstream_durations = histogram(
+            "upstream_request_duration_seconds", "Until the plugin's head", ("plugin",)
+        )
+        self._retries = counter("upstream_retries", "Requests sent a second time")
+        self._cache = {
+            "hit": counter("inventory_cache_hits", "Regions found in memory"),
+            "miss": counter("inventory_cache_misses", "Regions that the inventory was asked for"),
+            "stale": counter("inventory_cache_stale", "Remembered regions served while the inventory failed"),
+        }
+        self._inventory = histogram("inventory_request_duration_seconds", "Requests to the inventory")
+        gauge("workers", "Workers that serve", (), "livesum").set(1)
+        labels = ("version", "framework", "python")
+        build = gauge("build_info", "What serves", labels, "livemax")
+        build.labels(version, framework, platform.python_version()).set(1)
+        self._children: dict[tuple[str, ...], Callable[[float], None]] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request to the API has been answered; `route` is a template."""
+        method = method if method in METHODS else "other"
+        self._child(self._requests, "requests", method, route, str(status))(1)
+        self._child(self._durations, "durations", method, route)(seconds)
+
+    def upstream(self, plugin: str, status: int, seconds: float) -> None:
+        """A plugin's response head has come, or with the status of our error, has not."""
+        self._child(self._upstream, "upstream", plugin, str(status))(1)
+        self._child(self._upstream_durations, "upstream_durations", plugin)(seconds)
+
+    def retried(self) -> None:
+        self._retries.inc()
+
+    def in_flight(self, count: int) -> None:
+        self._in_flight.set(count)
+
+    def inventory_cache(self, event: str) -> None:
+        """`event`: hit, miss or stale."""
+        self._cache[event].inc()
+
+    def inventory_asked(self, seconds: float) -> None:
+        self._inventory.observe(seconds)
+
+    def _child(self, metric: Counter | Histogram, *key: str) -> Callable[[float], None]:
+        """The increment of a labelled child; `key` is the metric's name here and the labels' values."""
+        child = self._children.get(key)
+        if child is None:
+            labelled = metric.labels(*key[1:])
+            child = getattr(labelled, "observe", None) or labelled.inc  # type: ignore[union-attr]
+            self._children[key] = child
+        return child

@@ -1,0 +1,128 @@
+"""A request's body, as the application reads it while it arrives."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from app.errors import BrokerError, RequestTimeout
+from app.net.loop import Loop, Waiter
+
+HIGH_WATER = 65536
+"""Bytes held for an application that does not read; above it the connection is not read either."""
+
+
+class RequestBody:
+    """Pieces as they arrive; `length` in bytes, None for a chunked one, 0 for none; `wsgi.input` of the environ.
+
+    `on_demand` is called before the first wait (to send 100 Continue), `on_space` when more may be received.
+    """
+
+    __slots__ = ("_error", "_held", "_on_demand", "_on_space", "_pieces", "_timeout", "_waiter",
+                 "complete", "length", "present", "received")  # fmt: skip
+
+    def __init__(
+        self,
+        loop: Loop,
+        length: int | None,
+        present: bool,
+        timeout: float,
+        on_demand: Callable[[], None],
+        on_space: Callable[[], None],
+    ) -> None:
+        self.length = length
+        self.present = present
+        self.complete = False
+        self.received = 0
+        self._pieces: deque[bytes] = deque()
+        self._held = 0
+        self._error: BaseException | None = None
+        self._timeout = timeout
+        self._waiter = Waiter(loop)
+        self._on_demand = on_demand
+        self._on_space = on_space
+
+    @property
+    def full(self) -> bool:
+        return self._held >= HIGH_WATER
+
+    def add(self, pieces: list[bytes], complete: bool) -> None:
+        """From the hub: what has arrived."""
+        for piece in pieces:
+            self._pieces.append(piece)
+            self._held += len(piece)
+            self.received += len(piece)
+        self.complete = complete
+        if pieces or complete:
+            self._waiter.wake()
+
+    def fail(self, error: BaseException) -> None:
+        """From the hub: no more will come; the error is raised once what has arrived is read."""
+        self._error = error
+        self._waiter.wake()
+
+    def piece(self, size: int = HIGH_WATER) -> bytes:
+        """The next bytes, at most `size`, as soon as there are any; `b""` at the end, and only there.
+
+        Raises `RequestTimeout`, or what has befallen the connection: a body cut short never ends like a whole one.
+        """
+        while not self._pieces:
+            if self.complete:
+                return b""
+            if self._error is not None:
+                raise self._error
+            self._on_demand()
+            self._waiter.wait(self._timeout, RequestTimeout("Send the request's body without long pauses."))
+        piece = self._pieces.popleft()
+        if len(piece) > size:
+            self._pieces.appendleft(piece[size:])
+            piece = piece[:size]
+        was_full = self.full
+        self._held -= len(piece)
+        if was_full and not self.full:
+            self._on_space()
+        return piece
+
+    def read(self, size: int = -1) -> bytes:
+        """As PEP 3333 has it: `size` bytes, fewer only at the end of the body; all of it without a size."""
+        pieces = []
+        while size:
+            piece = self.piece(size if size > 0 else HIGH_WATER)
+            if not piece:
+                break
+            pieces.append(piece)
+            size -= len(piece) if size > 0 else 0
+        return b"".join(pieces)
+
+    def readline(self, size: int = -1) -> bytes:
+        """One line, for applications that read a body by lines; a byte at a time, so not for large ones."""
+        line = bytearray()
+        while size < 0 or len(line) < size:
+            byte = self.piece(1)
+            line += byte
+            if byte in (b"", b"\n"):
+                break
+        return bytes(line)
+
+    def readlines(self, hint: int = -1) -> list[bytes]:  # noqa: ARG002  the hint may be ignored (PEP 3333)
+        return list(self)
+
+    def __iter__(self) -> RequestBody:
+        return self
+
+    def __next__(self) -> bytes:
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def drain(self, limit: int) -> bool:
+        """Read and drop what is left, at most `limit` bytes; whether the body's end was reached."""
+        if self.length is not None and self.length - self.received > limit:
+            return False
+        try:
+            while limit > 0 and (piece := self.piece()):
+                limit -= len(piece)
+        except BrokerError:
+            return False
+        return self.complete and not self._pieces

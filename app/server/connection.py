@@ -1,0 +1,333 @@
+"""A client's connection: when to read, whom to serve, when to close.
+
+Hub callbacks drive it; only a request that is being served holds a greenlet, so an idle connection
+costs a socket, a parser and a look at its deadline.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import struct
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from greenlet import getcurrent, greenlet
+
+from app.errors import BrokerError, ClientGone, RequestTimeout, Unavailable
+from app.net.loop import READ, Waiter
+from app.server.body import RequestBody
+from app.server.exchange import Exchange, refusal
+from app.server.protocol import RequestParser
+
+if TYPE_CHECKING:
+    from app.server.serving import Server
+
+LOG = logging.getLogger(__name__)
+
+RECEIVE = 65536
+NEVER = float("inf")
+LINGER_TIME = 2.0
+LINGER_BYTES = 1 << 20
+"""Seconds and bytes for which a closed side is still read: closing over unread bytes resets the connection, and
+the client may lose the answer (RFC 9112, 9.6)."""
+
+RESET = struct.pack("ii", 1, 0)
+AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Connection:
+    """One accepted socket, from its first byte to its close."""
+
+    __slots__ = (
+        "_exchange",
+        "_greenlet",
+        "_linger",
+        "_listener",
+        "_parser",
+        "_rest",
+        "_served",
+        "_server",
+        "_waiter",
+        "closed",
+        "deadline",
+        "peer",
+        "sock",
+    )  # fmt: skip
+
+    def __init__(self, server: Server, sock: socket.socket, peer: str) -> None:
+        self._server = server
+        self.sock = sock
+        self.peer = peer
+        self.closed = False
+        self.deadline = time.monotonic() + server.limits.header_timeout
+        self._parser = RequestParser(server.limits)
+        self._exchange: Exchange | None = None
+        self._greenlet: greenlet | None = None
+        self._waiter = Waiter(server.loop)
+        self._listener: object | None = None
+        self._rest = b""
+        self._linger = -1
+        self._served = 0
+        server.loop.timed.add(self)
+
+    @property
+    def idle(self) -> bool:
+        """Between two requests: it may be closed without a loss."""
+        return self._exchange is None and not self._parser.started and self._linger < 0
+
+    # Receiving. From the hub.
+
+    def readable(self, _: int = 0) -> None:
+        """The socket may have bytes."""
+        if self.closed:
+            return
+        try:
+            data = self.sock.recv(RECEIVE)
+        except AGAIN:
+            self._listen()
+            return
+        except OSError:
+            self._lost()
+            return
+        if data:
+            self._received(data)
+        else:
+            self._ended()
+
+    def _received(self, data: bytes) -> None:
+        if self._linger >= 0:
+            self._discard(data)
+        elif self._exchange is None:
+            self._head(data)
+        elif not self._parser.complete:
+            self._body(self._exchange.body, data)
+        else:  # the next request, before the answer to this one: it waits (RFC 9112, 9.3.2)
+            self._rest += data
+            self._stop_listening()
+
+    def _head(self, data: bytes) -> None:
+        if not self._parser.started:
+            self.deadline = time.monotonic() + self._server.limits.header_timeout
+        try:
+            rest = self._parser.feed(data)
+            if self._parser.head is None:
+                self._listen()
+                return
+            self._dispatch(rest)
+        except BrokerError as error:
+            self._refuse(error)
+
+    def _body(self, body: RequestBody, data: bytes) -> None:
+        parser = self._parser
+        try:
+            while data and not parser.complete:
+                data = parser.feed(data)
+        except BrokerError as error:
+            self._stop_listening()
+            body.fail(error)
+            return
+        pieces = parser.pieces.copy()
+        parser.pieces.clear()
+        self._rest = data
+        if data:
+            self._stop_listening()
+        body.add(pieces, parser.complete)
+        if body.full:
+            self._stop_listening()
+
+    def _ended(self) -> None:
+        """The client sends no more. Like other proxies we take it that it has left (rule 14)."""
+        if self._exchange is None:
+            self.close()
+        else:
+            self._lost()
+
+    def _lost(self) -> None:
+        exchange, serving = self._exchange, self._greenlet
+        self._stop_listening()
+        if exchange is None or serving is None:
+            self.close()
+            return
+        exchange.close = True
+        serving.throw(ClientGone())
+
+    def _discard(self, data: bytes) -> None:
+        self._linger -= len(data)
+        if self._linger <= 0:
+            self.close()
+
+    # Serving.
+
+    def _dispatch(self, rest: bytes) -> None:
+        """From the hub: hand a request over to a greenlet; returns when it blocks or ends."""
+        parser, server = self._parser, self._server
+        head = parser.head
+        assert head is not None
+        if server.overloaded(head):
+            self._refuse(Unavailable("The broker serves as many requests as it can; send this one again later."))
+            return
+        body = RequestBody(
+            server.loop, head.length, head.framed, server.limits.body_timeout, self._demanded, self._listen
+        )
+        self._exchange = Exchange(self, head, body, server.environ(head, body, self.peer))
+        self.deadline = NEVER
+        if rest or parser.complete or head.length == 0:
+            self._body(body, rest)
+        server.loop.run(self._serve, self._exchange)
+        if self._exchange is not None and not self._rest and not self._exchange.body.full:
+            self._listen()
+
+    def _demanded(self) -> None:
+        """The application waits for the body."""
+        if self._exchange is not None:
+            self._exchange.continue_()
+        self._listen()
+
+    def _serve(self, exchange: Exchange) -> None:
+        server = self._server
+        self._greenlet = getcurrent()
+        server.serving += 1
+        try:
+            exchange.run(server.application)
+        except ClientGone:
+            exchange.close = True
+            self._exchange = None
+            self.close()
+            raise
+        except Exception as error:  # the edge of a request: whatever it was, the next one is served
+            self._failed(exchange, error)
+        finally:
+            server.serving -= 1
+            self._greenlet = None
+        if self._exchange is exchange:
+            self._served += 1
+            self._finish(exchange)
+
+    def _failed(self, exchange: Exchange, error: Exception) -> None:
+        if exchange.started:  # cut, so that nobody takes what went out for the whole (RFC 9112, 8)
+            LOG.warning("a response was cut: %s", error)
+            self._exchange = None
+            self.abort()
+            return
+        LOG.exception("the application failed")
+        exchange.close = True
+        answer = error if isinstance(error, BrokerError) else BrokerError("The broker failed; see its log.")
+        self.write(refusal(answer, uuid.uuid4().hex, close=True))
+
+    def _finish(self, exchange: Exchange) -> None:
+        """In the request's greenlet: the response is out; go on with the connection, or close it."""
+        server = self._server
+        if not exchange.close and not exchange.body.complete:
+            exchange.close = not exchange.body.drain(server.limits.drain)
+        self._exchange = None
+        if exchange.close or server.draining:
+            unread = not exchange.body.complete or bool(self._rest)
+            self._hang_up() if unread else self.close()
+            return
+        self._parser.reset()
+        self.deadline = time.monotonic() + server.limits.idle_timeout
+        if self._rest:
+            server.loop.later(0, self._resume)
+        else:
+            self._listen()
+
+    def _resume(self) -> None:
+        if self.closed or self._exchange is not None:
+            return
+        rest, self._rest = self._rest, b""
+        self._received(rest)
+
+    def _refuse(self, error: BrokerError) -> None:
+        """From the hub: answer what never became a request, and close."""
+        request_id = uuid.uuid4().hex
+        self._server.refused(error, request_id, self.peer)
+        self._stop_listening()
+        try:
+            self.sock.send(refusal(error, request_id, close=True))
+        except OSError:
+            self.close()
+            return
+        self._hang_up()
+
+    # Sending.
+
+    def write(self, data: bytes) -> None:
+        """Send all of it; blocks the greenlet while the client takes none, at most `body_timeout` seconds.
+
+        Raises `ClientGone`.
+        """
+        try:
+            sent = self.sock.send(data)
+        except AGAIN:
+            sent = 0
+        except OSError:
+            raise ClientGone from None
+        if sent < len(data):
+            self._write_rest(data, sent)
+
+    def _write_rest(self, data: bytes, sent: int) -> None:
+        view = memoryview(data)
+        while sent < len(data):
+            self._waiter.writable(self.sock.fileno(), self._server.limits.body_timeout, ClientGone())
+            try:
+                sent += self.sock.send(view[sent:])
+            except AGAIN:
+                continue
+            except OSError:
+                raise ClientGone from None
+
+    # The connection's life.
+
+    def expire(self) -> None:
+        """From the hub: the deadline has passed."""
+        if self._exchange is None and self._linger < 0 and self._parser.started:
+            self._refuse(RequestTimeout("Send the whole request head in time."))
+        else:
+            self.close()
+
+    def _listen(self) -> None:
+        if self._listener is None and not self.closed:
+            self._listener = self._server.loop.listen(READ, self.sock.fileno(), self.readable)
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            self._server.loop.forget(self._listener)
+            self._listener = None
+
+    def _hang_up(self) -> None:
+        """Close our side, and read on a little."""
+        self._linger = LINGER_BYTES
+        self.deadline = time.monotonic() + LINGER_TIME
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+            return
+        self._listen()
+
+    def abort(self) -> None:
+        """Close by a reset: even a response that ends by closing is then seen to be cut."""
+        try:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        except OSError:
+            LOG.debug("the connection was closed already")
+        self.close()
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self._stop_listening()
+        self._server.loop.timed.discard(self)
+        self.sock.close()
+        self._server.lost(self)
+
+    def shed(self) -> None:
+        """Drain: close now if nothing would be lost, else after the response."""
+        if self.idle:
+            self.close()
+        elif self._exchange is not None:
+            self._exchange.close = True

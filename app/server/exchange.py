@@ -1,0 +1,223 @@
+"""One request and its response: the WSGI side of the server (PEP 3333).
+
+What goes out is valid whatever the application gives: no CR, LF or NUL in a header, framing that fits
+the body, no body where none is allowed (RFC 9110, 6.4.1; RFC 9112, 6).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from types import TracebackType
+from typing import Any, Protocol
+
+from app.errors import BrokerError
+from app.server.body import RequestBody
+from app.server.protocol import Head
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None] | None
+Environ = dict[str, Any]
+StartResponse = Callable[..., Callable[[bytes], None]]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+BODILESS = frozenset((204, 304))
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+HOP_BY_HOP = frozenset(
+    ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
+)
+"""The server's own to send: PEP 3333 forbids them to applications."""
+
+
+class Sink(Protocol):
+    """Where a response's bytes go; blocks its greenlet while the peer takes none; raises `ClientGone`."""
+
+    def write(self, data: bytes) -> None: ...
+
+
+class BrokenResponseError(Exception):
+    """The application's response cannot be sent as valid HTTP; if its head is out, the connection is cut."""
+
+
+class Exchange:
+    """Runs the application for one request and frames its response."""
+
+    __slots__ = ("_chunked", "_headers", "_length", "_sent", "_sink", "_status", "body", "close", "environ", "head",
+                 "started")  # fmt: skip
+
+    def __init__(self, sink: Sink, head: Head, body: RequestBody, environ: Environ) -> None:
+        self._sink = sink
+        self.head = head
+        self.body = body
+        self.environ = environ
+        self.close = not head.keep_alive
+        self.started = False
+        self._status = ""
+        self._headers: list[tuple[str, str]] = []
+        self._chunked = False
+        self._length: int | None = None
+        self._sent = 0
+
+    def run(self, application: Application) -> None:
+        """Call the application and send its response whole; raises if it could not be sent whole."""
+        iterable = application(self.environ, self.start_response)
+        try:
+            if isinstance(iterable, list | tuple) and len(iterable) < 2:
+                self._send_only(iterable[0] if iterable else b"")
+            else:
+                for piece in iterable:
+                    if piece:
+                        self.write(piece)
+                self._end()
+        finally:
+            close = getattr(iterable, "close", None)
+            if close is not None:
+                close()
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo = None
+    ) -> Callable[[bytes], None]:
+        if exc_info and self.started and exc_info[1] is not None:
+            raise exc_info[1]
+        if self._status and not exc_info:
+            raise BrokenResponseError("the application started its response twice")
+        self._status, self._headers = status, headers
+        return self.write
+
+    def write(self, piece: bytes) -> None:
+        """Send a piece of the body, after the head when it is the first."""
+        head = b"" if self.started else self._start(None)
+        if self._bodiless():
+            if head:
+                self._sink.write(head)
+            return
+        self._sent += len(piece)
+        if self._length is not None and self._sent > self._length:
+            raise BrokenResponseError("the application gave more than its Content-Length")
+        self._sink.write(b"%b%x\r\n%b\r\n" % (head, len(piece), piece) if self._chunked else head + piece)
+
+    def continue_(self) -> None:
+        """Tell a client that waits for it to send its body (RFC 9110, 10.1.1)."""
+        if self.head.expect and self.head.minor == 1 and not self.started and not self.body.received:
+            self.head.expect = False
+            self._sink.write(CONTINUE)
+
+    def _send_only(self, body: bytes) -> None:
+        """The common case: the whole response in one write."""
+        head = self._start(len(body))
+        if self._bodiless():
+            body = b""
+        elif self._length != len(body):
+            raise BrokenResponseError("the application's body does not fit its Content-Length")
+        self._sink.write(head + body)
+
+    def _end(self) -> None:
+        if not self.started:
+            self._send_only(b"")
+        elif self._chunked:
+            self._sink.write(b"0\r\n\r\n")
+        elif self._length is not None and self._sent < self._length and not self._bodiless():
+            raise BrokenResponseError("the application gave less than its Content-Length")
+
+    def _bodiless(self) -> bool:
+        return self.head.method == "HEAD" or self._code() in BODILESS
+
+    def _code(self) -> int:
+        return int(self._status[:3])
+
+    def _start(self, known: int | None) -> bytes:
+        """The response's head; `known` is the body's length when it is known to be the whole."""
+        if not self._status:
+            raise BrokenResponseError("the application did not start its response")
+        code = self._code()
+        if code < 200 or code == 101:
+            raise BrokenResponseError("the application's status is not a final one")
+        lines, length, dated = self._fields()
+        if code == 204:
+            length = None
+        elif length is not None:
+            lines.append(f"Content-Length: {length}\r\n")
+        elif code != 304:
+            length = self._frame(lines, known)
+        self._length = length
+        if not dated:
+            lines.append(_date())
+        if self.body.present and not self.body.complete and (self.head.expect or not self._drainable()):
+            self.close = True
+        if self.close:
+            lines.append("Connection: close\r\n")
+        elif self.head.minor == 0:
+            lines.append("Connection: keep-alive\r\n")
+        self.started = True
+        return _checked(f"HTTP/1.1 {self._status}\r\n", lines)
+
+    def _drainable(self) -> bool:
+        return self.body.length is None or self.body.length - self.body.received <= 65536
+
+    def _frame(self, lines: list[str], known: int | None) -> int | None:
+        """RFC 9112, 6.1 and 6.3: by length where it is known, else chunked, for HTTP/1.0 by closing."""
+        if known is not None and not (self.head.method == "HEAD" and known == 0):
+            lines.append(f"Content-Length: {known}\r\n")
+            return known
+        if self.head.method == "HEAD":
+            return None
+        if self.head.minor == 1:
+            lines.append("Transfer-Encoding: chunked\r\n")
+            self._chunked = True
+        else:
+            self.close = True
+        return None
+
+    def _fields(self) -> tuple[list[str], int | None, bool]:
+        """The header lines less the framing ones, the declared length, and whether there is a Date."""
+        lines = []
+        length: int | None = None
+        dated = False
+        for name, value in self._headers:
+            key = name.lower()
+            if key == "content-length":
+                length = _length(value, length)
+                continue
+            if key in HOP_BY_HOP:
+                continue
+            dated = dated or key == "date"
+            lines.append(f"{name}: {value}\r\n")
+        return lines, length, dated
+
+
+def _length(value: str, before: int | None) -> int:
+    if not (value.isascii() and value.isdigit()) or before not in (None, int(value)):
+        raise BrokenResponseError("the application's Content-Length is not one number")
+    return int(value)
+
+
+def _checked(status_line: str, lines: list[str]) -> bytes:
+    """The head's bytes; each line ends once, and nowhere else is a CR, LF or NUL (RFC 9112, 11.1)."""
+    block = status_line + "".join(lines)
+    count = len(lines) + 1
+    if block.count("\n") != count or block.count("\r") != count or "\0" in block:
+        raise BrokenResponseError("the application gave a CR, LF or NUL in a header")
+    return (block + "\r\n").encode("latin-1")
+
+
+_dates: dict[int, str] = {}
+
+
+def _date() -> str:
+    """RFC 9110, 6.6.1; made once a second."""
+    now = int(time.time())
+    if now not in _dates:
+        _dates.clear()
+        _dates[now] = f"Date: {formatdate(now, usegmt=True)}\r\n"
+    return _dates[now]
+
+
+def refusal(error: BrokerError, request_id: str, *, close: bool) -> bytes:
+    """A whole response for an error that never reached the application."""
+    body = error.body(request_id)
+    lines = [f"{name}: {value}\r\n" for name, value in error.headers]
+    lines += ["Content-Type: application/json\r\n", f"Content-Length: {len(body)}\r\n", _date()]
+    lines += [f"X-ONAP-RequestID: {request_id}\r\n"]
+    if close:
+        lines.append("Connection: close\r\n")
+    return _checked(f"HTTP/1.1 {error.status} {error.reason.replace('-', ' ')}\r\n", lines) + body

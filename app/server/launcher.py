@@ -1,0 +1,126 @@
+"""The bootstrap process: opens the shared socket, forks the workers by oslo.service, and keeps them.
+
+A ProcessLauncher always, also for one worker. Each slot is a service of its own with one worker, so
+that a dead worker's successor has its slot. What of the launcher is overridden here, and why, is in
+each method's docstring (oslo.service 4.8; `tests/server/test_launcher.py` fails when it moves).
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from oslo_config import cfg
+from oslo_service import service
+
+from app.errors import ConfigurationError
+from app.server.slots import Slots
+
+LOG = logging.getLogger(__name__)
+
+DEFER_ACCEPT = 5
+"""Seconds the kernel waits for the first bytes before a connection is accepted; 15 us a connection saved."""
+
+KILL_AFTER = 5.0
+"""Seconds beyond the grace period after which a worker that has not ended is killed."""
+
+
+def open_listener(host: str, port: int, backlog: int) -> socket.socket:
+    """The listening socket that all workers share; `port` 0 for any free one.
+
+    Raises `ConfigurationError` with one line when the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind((host, port))
+        listener.listen(backlog)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(_why_not(host, port, error)) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    where = f"cannot listen on {host} port {port}: {error.strerror}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where}; end whatever serves there, or set BROKER_SERVER_PORT to a free port"
+    return f"{where}; set BROKER_SERVER_HOST to an address of this machine and BROKER_SERVER_PORT to a port"
+
+
+class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service has no types
+    """oslo.service's launcher, without the traps that it sets for a container's first process."""
+
+    def __init__(self, slots: Slots, grace_period: float, ended: Callable[[int], None]) -> None:
+        """`ended(slot)` is called when a slot's worker has ended, before it is replaced."""
+        conf = cfg.ConfigOpts()
+        conf([], default_config_files=[], default_config_dirs=[])
+        super().__init__(conf, wait_interval=0.02, restart_method="mutate")
+        conf.set_override("graceful_shutdown_timeout", 0)  # ours is the worker's own deadline
+        conf.set_override("log_options", False)  # it would log every option, secrets included
+        self._slots = slots
+        self._patience = grace_period + KILL_AFTER
+        self._ended = ended
+        self._slot_of: dict[int, int] = {}
+
+    def launch(self, workers: Sequence[service.ServiceBase], others: Sequence[service.ServiceBase] = ()) -> None:
+        """Fork a process for each service; `workers[i]` is slot `i`'s."""
+        self._slot_of = {id(worker): slot for slot, worker in enumerate(workers)}
+        for one in (*workers, *others):
+            self.launch_service(one, workers=1)
+
+    def _wait_child(self) -> Any:
+        """Frees the slot of a worker that has ended, which oslo.service knows nothing of."""
+        wrap = super()._wait_child()
+        if wrap is not None and id(wrap.service) in self._slot_of:
+            slot = self._slot_of[id(wrap.service)]
+            self._slots.release(slot)
+            self._ended(slot)
+        return wrap
+
+    def _handle_hup(self, signo: int, frame: object) -> None:
+        """A terminal that goes away ends the broker in order; oslo.service would end it at once, or reload."""
+        self._handle_term(signo, frame)
+
+    def _handle_term(self, signo: int, frame: object) -> None:
+        super()._handle_term(signal.SIGTERM, frame)
+
+    def _fast_exit(self, signo: int, frame: object) -> None:
+        """SIGINT drains like SIGTERM; oslo.service exits at once. Ctrl-C reaches the workers too: the parent tells
+        them when to end."""
+        if self.launcher is None:
+            self._handle_term(signo, frame)
+
+    def stop(self) -> None:
+        """Ends the children; oslo.service spins while it waits for them, and waits for ever."""
+        self.running = False
+        for wrap in set(self.children.values()):
+            wrap.service.stop()
+        self._signal(signal.SIGTERM)
+        deadline = time.monotonic() + self._patience
+        while self.children:
+            if self._wait_child() is None:
+                time.sleep(self.wait_interval)
+            if time.monotonic() > deadline:
+                LOG.error("%d processes did not end in time and are killed", len(self.children))
+                self._signal(signal.SIGKILL)
+                deadline = float("inf")
+
+    def _signal(self, signo: int) -> None:
+        for pid in list(self.children):
+            try:
+                os.kill(pid, signo)
+            except ProcessLookupError:
+                LOG.debug("process %d has ended already", pid)

@@ -1,0 +1,142 @@
+"""The HTTP server of one worker: accepts, serves a WSGI application, drains."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+
+from app.errors import BrokerError
+from app.net.loop import Loop
+from app.server.accepting import Acceptor
+from app.server.body import RequestBody
+from app.server.connection import Connection
+from app.server.exchange import Application, Environ
+from app.server.limits import Limits
+from app.server.protocol import Head
+from app.server.slots import Slots
+
+LOG = logging.getLogger(__name__)
+
+HEAD = "multicloud.head"
+"""The environ's key of the request's `Head`: raw target and headers, which CGI variables cannot hold."""
+
+
+Refused = Callable[[BrokerError, str, str], None]
+"""Is told of each request that never reached the application: the error, a request id, the peer's address."""
+
+
+class Server:
+    """Serves `application` on connections of `listener`; all of it in `loop`'s thread."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        listener: socket.socket,
+        slots: Slots,
+        slot: int,
+        application: Application,
+        *,
+        limits: Limits,
+        tls: ssl.SSLContext | None = None,
+        exempt: frozenset[bytes] = frozenset(),
+        refused: Refused | None = None,
+    ) -> None:
+        self.loop = loop
+        self.limits = limits
+        self.application = application
+        self.serving = 0
+        self.draining = False
+        self._tls = tls
+        self._exempt = exempt
+        self._refused = refused
+        self._connections: set[Connection] = set()
+        self._acceptor = Acceptor(loop, listener, slots, slot, self._accepted)
+        self._base = _base_environ(listener, tls is not None)
+
+    def open(self) -> None:
+        self._acceptor.open()
+
+    def drain(self) -> None:
+        """Accept no more, close what is idle, end each connection with the answer it is at."""
+        self.draining = True
+        self._acceptor.close()
+        for connection in list(self._connections):
+            connection.shed()
+
+    @property
+    def held(self) -> int:
+        """Connections that are open."""
+        return len(self._connections)
+
+    def cut(self) -> int:
+        """Close all that is left; returns how many requests were being served."""
+        serving = self.serving
+        for connection in list(self._connections):
+            connection.abort()
+        return serving
+
+    def overloaded(self, head: Head) -> bool:
+        """Whether one more request is too much; health is answered even then."""
+        return self.serving >= self.limits.requests and head.target.partition(b"?")[0] not in self._exempt
+
+    def environ(self, head: Head, body: RequestBody, peer: str) -> Environ:
+        """PEP 3333's dictionary, but that PATH_INFO is the raw path: `%2F` and `%FF` are the plugin's to decode."""
+        path, _, query = head.target.decode("ascii").partition("?")
+        environ = self._base.copy()
+        environ.update(head.fields)
+        environ["REQUEST_METHOD"] = head.method
+        environ["PATH_INFO"] = path
+        environ["QUERY_STRING"] = query
+        environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.minor else "HTTP/1.0"
+        environ["REMOTE_ADDR"] = peer
+        environ["wsgi.input"] = body
+        environ[HEAD] = head
+        return environ
+
+    def refused(self, error: BrokerError, request_id: str, peer: str) -> None:
+        if self._refused is not None:
+            self._refused(error, request_id, peer)
+
+    def lost(self, connection: Connection) -> None:
+        """A connection has closed."""
+        self._connections.discard(connection)
+        self._acceptor.released()
+
+    def _accepted(self, sock: socket.socket, peer: str) -> None:
+        if self._tls is not None:
+            sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        connection = Connection(self, sock, peer)
+        self._connections.add(connection)
+        connection.readable()  # TCP_DEFER_ACCEPT: the request is mostly there
+
+
+def _base_environ(listener: socket.socket, tls: bool) -> Environ:
+    address = listener.getsockname()
+    return {
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": str(address[0]),
+        "SERVER_PORT": str(address[1]),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "https" if tls else "http",
+        "wsgi.errors": _Errors(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+
+
+class _Errors:
+    """`wsgi.errors`: what frameworks write there goes to the log."""
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            LOG.error("%s", text.rstrip())
+
+    def writelines(self, lines: list[str]) -> None:
+        self.write("".join(lines))
+
+    def flush(self) -> None:
+        """Nothing is held back."""

@@ -1,0 +1,114 @@
+"""A worker process: an oslo.service service that serves the API on the socket it inherited."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from oslo_service.backend.base import ServiceBase
+
+from app.net.loop import Loop, Waiter
+from app.server.exchange import Application
+from app.server.limits import Limits
+from app.server.serving import Refused, Server
+from app.server.slots import Slots
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a worker serves, made in the worker."""
+
+    application: Application
+    exempt: frozenset[bytes]
+    refused: Refused
+    drain: Callable[[], None]
+    """Told when the worker begins to drain: readiness is 503 from then on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    limits: Limits
+    tls: ssl.SSLContext | None = None
+
+
+Build = Callable[[Loop, int], Served]
+"""Makes what slot number `int` serves; called after the fork, so that nothing of eventlet's is shared."""
+
+
+class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
+    """One slot's worker. `start` runs in the worker, `stop` in the worker and in the parent."""
+
+    def __init__(self, listener: socket.socket, slots: Slots, slot: int, build: Build, settings: Settings) -> None:
+        self._listener = listener
+        self._slots = slots
+        self._slot = slot
+        self._build = build
+        self._settings = settings
+        self._loop: Loop | None = None
+        self._server: Server | None = None
+        self._served: Served | None = None
+        self._drained: Waiter | None = None
+        self._deadline = float("inf")
+
+    def start(self) -> None:
+        loop = self._loop = Loop()
+        self._drained = Waiter(loop)
+        served = self._served = self._build(loop, self._slot)
+        self._slots.claim(self._slot)
+        server = self._server = Server(
+            loop,
+            self._listener,
+            self._slots,
+            self._slot,
+            served.application,
+            limits=self._settings.limits,
+            tls=self._settings.tls,
+            exempt=served.exempt,
+            refused=served.refused,
+        )
+        loop.every_tick.append(self._tick)
+        server.open()
+        LOG.info("worker %d serves", self._slot)
+
+    def stop(self) -> None:
+        """Begin to drain; in the parent, which serves nothing, give the listening socket up."""
+        if self._server is None or self._served is None:
+            self._listener.close()
+            return
+        if self._server.draining:
+            return
+        self._deadline = time.monotonic() + self._settings.limits.grace_period
+        self._slots.release(self._slot)
+        self._served.drain()
+        self._server.drain()
+
+    def wait(self) -> None:
+        """Until what was in flight when `stop` was called is answered, or the grace period has passed."""
+        if self._drained is None or self._server is None:
+            return
+        while not (self._server.draining and not self._server.held):
+            self._drained.wait()
+            if time.monotonic() >= self._deadline:
+                break
+        cut = self._server.cut()
+        if cut:
+            LOG.warning("worker %d ends after its grace period: %d requests were cut", self._slot, cut)
+        LOG.info("worker %d ends", self._slot)
+
+    def reset(self) -> None:
+        """Nothing: a reload comes with a later version."""
+
+    def _tick(self, now: float) -> None:
+        server, drained = self._server, self._drained
+        if server is None or drained is None:
+            return
+        if not server.draining:
+            self._slots.stamp(self._slot)
+        elif not server.held or now >= self._deadline:
+            drained.wake()

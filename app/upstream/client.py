@@ -1,0 +1,257 @@
+"""The HTTP/1.1 client: streams both ways with constant memory, pools, retries once where that is safe."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from greenlet import getcurrent
+
+from app.core.message import Body, Headers
+from app.core.origin import Origin
+from app.core.retry import may_send_again
+from app.errors import UpstreamError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
+from app.net.loop import Loop
+from app.net.resolver import Address, Resolver
+from app.upstream.connection import ConnectionLostError, EarlyAnswerError, UpstreamConnection, connect
+from app.upstream.pool import Pool
+
+UNIX = "unix"
+"""The scheme of an origin whose `host` is the path of a Unix socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: to connect; until the response's head; between two pieces of a body, either way."""
+
+    connect: float
+    response: float
+    idle: float
+
+
+class Answer(NamedTuple):
+    """A small response, read whole."""
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes
+
+
+class UpstreamResponse:
+    """A response whose body may still arrive: iterate for its pieces; `close` at any time cancels the rest."""
+
+    __slots__ = ("_connection", "_idle", "_origin", "_pool", "headers", "length", "reason", "status", "whole")
+
+    def __init__(self, connection: UpstreamConnection, origin: Origin, pool: Pool, idle: float, *, spent: bool) -> None:
+        """`spent`: the request was not sent whole, so that the connection is of no further use."""
+        parser = connection.response
+        self.status = parser.status
+        self.reason = parser.reason.decode("latin-1")
+        self.headers = parser.headers
+        self.length = parser.length
+        self._connection: UpstreamConnection | None = connection
+        self._origin = origin
+        self._pool = pool
+        self._idle = idle
+        if spent:
+            parser.reusable = False
+        self.whole = connection.take_all()
+        if self.whole is not None:
+            self._release()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Pieces as they arrive; raises `UpstreamTimeout` or `UpstreamGarbled` when the body is cut short."""
+        if self.whole is not None:
+            yield self.whole
+        try:
+            while self._connection is not None:
+                piece = self._connection.piece(self._idle)
+                if not piece:
+                    self._release()
+                    return
+                yield piece
+        except ConnectionLostError:
+            raise UpstreamGarbled("The upstream closed within its answer.") from None
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Cancel: whatever has not arrived never will."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if connection.reusable:
+            self._pool.put(self._origin, connection)
+        else:
+            connection.close()
+
+
+class Client:
+    """For one worker. `tls` is what https upstreams are checked with."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        resolver: Resolver,
+        pool: Pool,
+        tls: ssl.SSLContext,
+        *,
+        replay_limit: int = 65536,
+        retried: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._loop = loop
+        self._resolver = resolver
+        self._pool = pool
+        self._tls = tls
+        self._replay_limit = replay_limit
+        self._retried = retried
+
+    def send(
+        self, origin: Origin, method: str, target: bytes, headers: Headers, body: Body | bytes, timeouts: Timeouts
+    ) -> UpstreamResponse:
+        """Send a request and return once the response's head is there.
+
+        `headers` holds Host and the framing of `body`. A `Body` of a known length up to `replay_limit` is read
+        whole first, so that the request can be sent again. Raises `UpstreamRefused`, `UpstreamTimeout`,
+        `UpstreamGarbled`, and what reading the body raises.
+        """
+        head = _serialise(method, target, headers)
+        held = body if isinstance(body, bytes) else self._hold(body)
+        connection = self._pool.take(origin)
+        try:
+            return self._try(connection, origin, method, head, body if held is None else held, timeouts)
+        except ConnectionLostError as lost:
+            if not may_send_again(method, written=lost.written, held=held is not None):
+                raise UpstreamGarbled("The upstream closed without an answer.") from None
+        self._retried()
+        try:
+            return self._try(None, origin, method, head, held or b"", timeouts)
+        except ConnectionLostError:
+            raise UpstreamGarbled("The upstream closed without an answer, twice.") from None
+
+    def fetch(
+        self,
+        origin: Origin,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        body: bytes = b"",
+        *,
+        connect_timeout: float,
+        response_timeout: float,
+        limit: int = 1 << 20,
+    ) -> Answer:
+        """A small request and its whole answer, at most `limit` bytes, within about `response_timeout` seconds.
+
+        Adds Host and the body's length. Raises as `send` does.
+        """
+        framing = [(b"Host", origin.host_header)]
+        if body or method not in ("GET", "HEAD"):
+            framing.append((b"Content-Length", b"%d" % len(body)))
+        deadline = time.monotonic() + response_timeout
+        timeouts = Timeouts(connect_timeout, response_timeout, response_timeout)
+        response = self.send(origin, method, target, framing + headers, body, timeouts)
+        pieces, size = [], 0
+        try:
+            for piece in response:
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit:
+                    raise UpstreamGarbled(f"The upstream's answer is longer than {limit} bytes.")
+                if time.monotonic() > deadline:
+                    raise UpstreamTimeout("The upstream did not end its answer in time.")
+        finally:
+            response.close()
+        return Answer(response.status, response.reason, response.headers, b"".join(pieces))
+
+    def _hold(self, body: Body) -> bytes | None:
+        """A small body, whole; None for one that is streamed."""
+        if body.length is None or body.length > self._replay_limit:
+            return None
+        pieces = []
+        while piece := body.piece():
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _try(
+        self,
+        connection: UpstreamConnection | None,
+        origin: Origin,
+        method: str,
+        head: bytes,
+        body: Body | bytes,
+        timeouts: Timeouts,
+    ) -> UpstreamResponse:
+        if connection is None:
+            connection = self._connect(origin, timeouts.connect)
+        try:
+            connection.begin(method)
+            whole = True
+            if isinstance(body, bytes):
+                connection.send(head + body if body else head, timeouts.idle)
+            else:
+                connection.send(head, timeouts.idle)
+                whole = _stream(connection, body, timeouts.idle)
+            connection.wait_head(timeouts.response)
+            return UpstreamResponse(connection, origin, self._pool, timeouts.idle, spent=not whole)
+        except BaseException:  # whoever ends this request, its client included, ends the upstream's part (rule 14)
+            connection.close()
+            raise
+
+    def _connect(self, origin: Origin, seconds: float) -> UpstreamConnection:
+        """To the first of the name's addresses that takes a connection."""
+        if origin.scheme == UNIX:
+            return connect(self._loop, origin.host, seconds)
+        tls = self._tls if origin.scheme == "https" else None
+        deadline = time.monotonic() + seconds
+        error: UpstreamError = UpstreamRefused(f"{origin.host} has no address.")
+        for address in self._resolver.resolve(origin.host, origin.port, seconds):
+            try:
+                return self._connect_to(address, origin, deadline - time.monotonic(), tls)
+            except UpstreamError as failed:
+                error = failed
+                if time.monotonic() >= deadline:
+                    break
+        raise error
+
+    def _connect_to(
+        self, address: Address, origin: Origin, seconds: float, tls: ssl.SSLContext | None
+    ) -> UpstreamConnection:
+        return connect(self._loop, address, seconds, tls, origin.host)
+
+
+def _stream(connection: UpstreamConnection, body: Body, seconds: float) -> bool:
+    """Send a body piece by piece; whether it was sent whole: an answer may come before."""
+    chunked = body.length is None
+    connection.sending(getcurrent().throw)
+    try:
+        while piece := body.piece():
+            connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece, seconds)
+            if connection.answered:
+                return False
+        if chunked:
+            connection.send(b"0\r\n\r\n", seconds)
+    except EarlyAnswerError:
+        return False
+    finally:
+        connection.sending(None)
+    return True
+
+
+def _serialise(method: str, target: bytes, headers: Headers) -> bytes:
+    """The request's head; each line ends once, and nowhere else is a CR, LF or NUL (RFC 9112, 11.1)."""
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target, b"".join(lines))
+    count = len(headers) + 2
+    if head.count(b"\n") != count or head.count(b"\r") != count or b"\0" in head:
+        raise ValueError("a header to send holds a CR, LF or NUL")
+    return head

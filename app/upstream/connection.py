@@ -1,0 +1,303 @@
+"""A connection to an upstream: bytes out, a response in, one request at a time."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable
+
+from app.errors import BrokerError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
+from app.net.loop import READ, Loop, Waiter
+from app.net.resolver import Address
+from app.upstream.protocol import ResponseParser
+
+RECEIVE = 65536
+HIGH_WATER = 65536
+"""Bytes held for a client that reads slowly; above it the upstream is not read either."""
+
+AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class ConnectionLostError(Exception):
+    """The upstream closed before the first byte of its answer; `written`: whether it may have seen the request."""
+
+    def __init__(self, *, written: bool) -> None:
+        super().__init__()
+        self.written = written
+
+
+class EarlyAnswerError(Exception):
+    """The answer is there while the request's body is still being sent."""
+
+
+class UpstreamConnection:
+    """Listens for as long as it lives: an answer needs no arming, and a close in the pool is seen at once."""
+
+    __slots__ = ("_error", "_held", "_listener", "_loop", "_parser", "_pieces", "_sender", "_waiter", "_written",
+                 "closed", "deadline", "on_idle_end", "sock")  # fmt: skip
+
+    def __init__(self, loop: Loop, sock: socket.socket) -> None:
+        self._loop = loop
+        self.sock = sock
+        self.closed = False
+        self.deadline = 0.0
+        self.on_idle_end: Callable[[UpstreamConnection], None] | None = None
+        self._parser = ResponseParser()
+        self._pieces: deque[bytes] = deque()
+        self._held = 0
+        self._error: BrokerError | ConnectionLostError | None = None
+        self._sender: Callable[[BaseException], object] | None = None
+        self._waiter = Waiter(loop)
+        self._written = False
+        self._listener: object | None = None
+        self._listen()
+
+    # Sending.
+
+    def begin(self, method: str) -> None:
+        """Make ready for one request."""
+        self._parser.begin(method)
+        self._written = False
+
+    def send(self, data: bytes, seconds: float) -> None:
+        """Send all of it; while the upstream takes none, wait at most `seconds`.
+
+        Raises `ConnectionLostError`, `UpstreamTimeout`, or `EarlyAnswerError` within `sending`.
+        """
+        sent = 0
+        view = memoryview(data)
+        while sent < len(data):
+            try:
+                sent += self.sock.send(view[sent:] if sent else data)
+                self._written = True
+            except AGAIN:
+                late = UpstreamTimeout("The upstream took no more of the request in time.")
+                self._waiter.writable(self.sock.fileno(), seconds, late)
+            except OSError:
+                self._raise_if_lost()
+                if self.answered:
+                    raise EarlyAnswerError from None
+                raise ConnectionLostError(written=self._written) from None
+
+    def sending(self, throw: Callable[[BaseException], object] | None) -> None:
+        """While set, an answer that comes early is thrown into the greenlet that sends a body."""
+        self._sender = throw
+
+    # Receiving.
+
+    @property
+    def answered(self) -> bool:
+        """Whether the answer's head is there."""
+        return self._parser.head_complete
+
+    @property
+    def response(self) -> ResponseParser:
+        """The status, reason and headers of the answer, once `wait_head` is back."""
+        return self._parser
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole answer has arrived and has been taken."""
+        return self._parser.complete and not self._pieces
+
+    @property
+    def reusable(self) -> bool:
+        return self._parser.complete and self._parser.reusable and not self.closed
+
+    def wait_head(self, seconds: float) -> None:
+        """Wait for the answer's head; raises `UpstreamTimeout`, `UpstreamGarbled` or `ConnectionLostError`."""
+        while not self._parser.head_complete:
+            self._raise_if_lost()
+            self._waiter.wait(seconds, UpstreamTimeout("The upstream did not begin its answer in time."))
+
+    def take_all(self) -> bytes | None:
+        """The whole body if it has arrived, else None."""
+        if not self._parser.complete:
+            return None
+        body = b"".join(self._pieces) if len(self._pieces) != 1 else self._pieces[0]
+        self._pieces.clear()
+        self._held = 0
+        return body
+
+    def piece(self, seconds: float) -> bytes:
+        """The next bytes of the body as soon as there are any, `b""` at its end; what is cut short raises."""
+        while not self._pieces:
+            if self._parser.complete:
+                return b""
+            self._raise_if_lost()
+            self._listen()
+            self._waiter.wait(seconds, UpstreamTimeout("The upstream paused too long within its answer."))
+        piece = self._pieces.popleft()
+        self._held -= len(piece)
+        if self._held < HIGH_WATER:
+            self._listen()
+        return piece
+
+    def _raise_if_lost(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    # From the hub.
+
+    def _readable(self, _: int) -> None:
+        try:
+            data = self.sock.recv(RECEIVE)
+        except AGAIN:
+            return
+        except OSError:
+            data = b""
+        if self.on_idle_end is not None:  # in the pool: a close, or bytes that nobody asked for
+            self.on_idle_end(self)
+        elif data:
+            self._received(data)
+        else:
+            self._ended()
+
+    def _received(self, data: bytes) -> None:
+        parser = self._parser
+        try:
+            parser.feed(data)
+        except UpstreamGarbled as error:
+            self._fail(error)
+            return
+        if parser.pieces:
+            for piece in parser.pieces:
+                self._pieces.append(piece)
+                self._held += len(piece)
+            parser.pieces.clear()
+            if self._held >= HIGH_WATER:
+                self._stop_listening()
+        if parser.head_complete:
+            self._advance()
+
+    def _ended(self) -> None:
+        self._stop_listening()
+        if self._parser.end():
+            self._advance()
+        elif self._parser.started:
+            self._fail(UpstreamGarbled("The upstream closed within its answer."))
+        else:
+            self._fail(ConnectionLostError(written=self._written))
+
+    def _fail(self, error: BrokerError | ConnectionLostError) -> None:
+        self._stop_listening()
+        self._error = error
+        self._advance()
+
+    def _advance(self) -> None:
+        if self._sender is not None:
+            self._sender(EarlyAnswerError())
+        else:
+            self._waiter.wake()
+
+    # The connection's life.
+
+    def park(self, deadline: float, ended: Callable[[UpstreamConnection], None]) -> None:
+        """Into the pool: `ended` is called when the upstream closes it, or at the deadline."""
+        self.deadline = deadline
+        self.on_idle_end = ended
+        self._loop.timed.add(self)
+        self._listen()
+
+    def unpark(self) -> None:
+        """Out of the pool."""
+        self.on_idle_end = None
+        self._loop.timed.discard(self)
+
+    def _listen(self) -> None:
+        if self._listener is None and not self.closed and self._error is None:
+            self._listener = self._loop.listen(READ, self.sock.fileno(), self._readable)
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            self._loop.forget(self._listener)
+            self._listener = None
+
+    def stale(self) -> bool:
+        """Whether a connection from the pool was closed, or has bytes that nobody asked for (rule 16)."""
+        if self.closed:
+            return True
+        try:
+            if not isinstance(self.sock, ssl.SSLSocket):  # which has no peek: there the hub's last look counts
+                self.sock.recv(1, socket.MSG_PEEK)
+                return True
+        except AGAIN:
+            return False
+        except OSError:
+            return True
+        return False
+
+    def expire(self) -> None:
+        """From the hub: idle in the pool for too long."""
+        if self.on_idle_end is not None:
+            self.on_idle_end(self)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._stop_listening()
+            self.sock.close()
+
+
+def connect(
+    loop: Loop, address: Address | str, seconds: float, tls: ssl.SSLContext | None = None, name: str = ""
+) -> UpstreamConnection:
+    """Open a connection to an address, or to the path of a Unix socket, within `seconds`.
+
+    With `tls` the certificate is checked for `name`. Raises `UpstreamRefused` or `UpstreamTimeout`.
+    """
+    family = socket.AF_UNIX if isinstance(address, str) else address.family
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _connect(loop, sock, address if isinstance(address, str) else address.sockaddr, seconds)
+        if tls is not None:
+            sock = _shake_hands(loop, sock, tls, name, seconds)
+    except BaseException:
+        sock.close()
+        raise
+    return UpstreamConnection(loop, sock)
+
+
+def _connect(loop: Loop, sock: socket.socket, address: str | tuple[object, ...], seconds: float) -> None:
+    try:
+        sock.connect(address)
+    except BlockingIOError:
+        late = UpstreamTimeout("The upstream did not take a connection in time.")
+        Waiter(loop).writable(sock.fileno(), seconds, late)
+    except OSError as error:
+        raise UpstreamRefused(f"The upstream took no connection: {error.strerror}.") from None
+    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise UpstreamRefused(f"The upstream took no connection: {os.strerror(code)}.")
+
+
+def _shake_hands(loop: Loop, sock: socket.socket, tls: ssl.SSLContext, name: str, seconds: float) -> ssl.SSLSocket:
+    secured = tls.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+    late = UpstreamTimeout("The upstream did not finish the TLS handshake in time.")
+    waiter = Waiter(loop)
+    try:
+        while True:
+            try:
+                secured.do_handshake()
+            except ssl.SSLWantReadError:
+                waiter.readable(secured.fileno(), seconds, late)
+            except ssl.SSLWantWriteError:
+                waiter.writable(secured.fileno(), seconds, late)
+            else:
+                return secured
+    except ssl.SSLCertVerificationError as error:
+        secured.close()
+        raise UpstreamRefused(
+            f"The certificate of {name} is not trusted ({error.verify_message}); set its CA file."
+        ) from None
+    except OSError:
+        secured.close()
+        raise UpstreamRefused(f"There was no TLS handshake with {name}; is it served by https?") from None
+    except BaseException:
+        secured.close()
+        raise

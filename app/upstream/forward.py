@@ -1,0 +1,53 @@
+"""Forwards a request to a plugin, and its answer back, unchanged but for what the contract's section 5 lists."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+
+from app.core import headers as rules
+from app.core.address import Destination
+from app.core.message import Request, Response
+from app.errors import BrokerError
+from app.upstream.client import Client, Timeouts
+
+Observed = Callable[[str, int, float], None]
+"""Is told the plugin, the status of its answer (or of our error) and the seconds until the answer's head."""
+
+
+class Forwarder:
+    """For one worker."""
+
+    def __init__(self, client: Client, timeouts: Timeouts, observed: Observed) -> None:
+        self._client = client
+        self._timeouts = timeouts
+        self._observed = observed
+
+    def forward(self, request: Request, destination: Destination) -> Response:
+        """Send the request on; the response's body streams. Raises what `Client.send` raises."""
+        started = time.perf_counter()
+        body = request.body
+        headers = rules.forwarded_request_headers(
+            request.headers,
+            destination.origin.host_header,
+            request.request_id,
+            str(uuid.uuid4()),
+            body.length,
+            body.present,
+        )
+        try:
+            answer = self._client.send(
+                destination.origin, request.method, destination.target, headers, body, self._timeouts
+            )
+        except BrokerError as error:
+            self._observed(destination.plugin, error.status, time.perf_counter() - started)
+            error.message = f"{destination.plugin} at {destination.origin}: {error.message}"
+            raise
+        self._observed(destination.plugin, answer.status, time.perf_counter() - started)
+        back = [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in rules.response_headers(answer.headers, request.request_id)
+        ]
+        whole = answer.whole
+        return Response(answer.status, answer.reason, back, answer if whole is None else [whole])

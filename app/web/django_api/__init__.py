@@ -1,0 +1,1 @@
+"""The API under Django: `web_framework = django`, the default."""

@@ -1,0 +1,51 @@
+"""Django's WSGI handler, with what it does per request cut down to what this API needs.
+
+No middleware is configured (one that is runs), no database, no signals; the URLconf is this
+application's own. `tests/web/test_django_api.py` fails when Django's next version calls otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+from django.urls import ResolverMatch, URLResolver
+from django.urls.resolvers import RegexPattern
+
+from app.web.broker import Broker
+from app.web.django_api.http import BrokerRequest, BrokerResponse
+from app.web.django_api.urls import urlpatterns
+from app.web.edge import Application
+
+
+class BrokerHandler(WSGIHandler):  # type: ignore[misc]  # Django has no types
+    """Resolves by its own URLconf and returns what the views return."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._resolver = URLResolver(RegexPattern(r"^/"), urlpatterns(broker))
+        super().__init__()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        response = self._middleware_chain(BrokerRequest(environ))
+        if not isinstance(response, BrokerResponse):
+            raise TypeError("a middleware replaced the response")
+        start_response(response.response.status_line, response.items())
+        return response.body
+
+    def resolve_request(self, request: BrokerRequest) -> ResolverMatch:
+        match = request.resolver_match = self._resolver.resolve(request.path_info)
+        return match
+
+    def make_view_atomic(self, view: Callable[..., BrokerResponse]) -> Callable[..., BrokerResponse]:
+        """No database, no transaction."""
+        return view
+
+
+def application(broker: Broker) -> Application:
+    """The API as a WSGI application."""
+    if not settings.configured:
+        settings.configure(DEBUG_PROPAGATE_EXCEPTIONS=True, LOGGING_CONFIG=None, USE_I18N=False)
+    handler: Application = BrokerHandler(broker)
+    return handler

@@ -1,0 +1,148 @@
+"""The outermost application of a worker: probes, request id, errors, access log and metrics.
+
+Everything that must be alike under every framework and whatever a framework does is done here, around
+it. The one place where an error of ours becomes HTTP (contract, section 6).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from app.core import headers as rules
+from app.core.message import Headers, Request
+from app.errors import BrokerError, ClientGone
+from app.observability.logs import AccessLog
+
+LOG = logging.getLogger(__name__)
+
+HEAD = "multicloud.head"
+REQUEST = "multicloud.request"
+"""The environ's keys of the server's `Head` (raw target and headers) and of the broker's `Request`."""
+
+REQUEST_ID = "X-ONAP-RequestID"
+UNROUTED = "unmatched"
+"""The route label of what no route took."""
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Callable[[bytes], None]]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+Probe = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class Head(Protocol):
+    """What the server knows of a request."""
+
+    method: str
+    target: bytes
+    headers: Headers
+
+
+class Answered(Protocol):
+    """Counts an answered request: method, route template, status, seconds."""
+
+    def __call__(self, method: str, route: str, status: int, seconds: float) -> None: ...
+
+
+class Edge:
+    """Wraps a framework's application. `probes` are answered here, by path, without a log line."""
+
+    def __init__(
+        self, application: Application, probes: dict[str, Probe], access_log: AccessLog | None, answered: Answered
+    ) -> None:
+        self._application = application
+        self._probes = probes
+        self._access_log = access_log
+        self._answered = answered
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        probe = self._probes.get(environ["PATH_INFO"])
+        if probe is not None:
+            return probe(environ, start_response)
+        return Call(self, environ, start_response).run(self._application)
+
+    def done(self, call: Call) -> None:
+        """A call has ended: count it, and write its line."""
+        seconds = time.perf_counter() - call.started
+        request = call.request
+        self._answered(request.method, request.route or UNROUTED, call.status, seconds)
+        if self._access_log is not None:
+            path = request.target.partition(b"?")[0].decode("ascii")
+            self._access_log(
+                request.request_id, request.client, request.method, path, request.plugin, call.status, seconds
+            )
+
+    def refused(self, error: BrokerError, request_id: str, peer: str) -> None:
+        """The server refused what never became a request."""
+        self._answered("other", UNROUTED, error.status, 0.0)
+        if self._access_log is not None:
+            self._access_log(request_id, peer, "-", "-", "", error.status, 0.0)
+
+
+class Call:
+    """One request's way through a framework."""
+
+    __slots__ = ("_edge", "_environ", "_start_response", "request", "started", "status")
+
+    def __init__(self, edge: Edge, environ: Environ, start_response: StartResponse) -> None:
+        self.started = time.perf_counter()
+        self._edge = edge
+        self._environ = environ
+        self._start_response = start_response
+        self.status = 0
+        head: Head = environ[HEAD]
+        self.request = Request(
+            head.method,
+            head.target,
+            head.headers,
+            environ["wsgi.input"],
+            rules.request_id(head.headers) or str(uuid.uuid4()),
+            environ["REMOTE_ADDR"],
+        )
+        environ[REQUEST] = self.request
+
+    def run(self, application: Application) -> Iterable[bytes]:
+        try:
+            body = application(self._environ, self._start)
+        except ClientGone:
+            self.status = ClientGone.status
+            self._edge.done(self)
+            raise
+        except Exception as error:  # the edge of a request: each error is answered here, and only here
+            return self._answer(error)
+        if isinstance(body, list):
+            self._edge.done(self)
+            return body
+        return self._watch(body)
+
+    def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
+        self.status = int(status[:3])
+        if not any(name.lower() == "x-onap-requestid" for name, _ in headers):
+            headers.append((REQUEST_ID, self.request.request_id))
+        return self._start_response(status, headers, exc_info)
+
+    def _answer(self, error: Exception) -> list[bytes]:
+        if not isinstance(error, BrokerError):
+            LOG.error("request %s failed", self.request.request_id, exc_info=error)
+            error = BrokerError("The broker failed; its log says why, under this request id.")
+        body = error.body(self.request.request_id)
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *error.headers]
+        self._start(f"{error.status} {error.reason.replace('-', ' ')}", headers)
+        self._edge.done(self)
+        return [body]
+
+    def _watch(self, body: Iterable[bytes]) -> Iterator[bytes]:
+        """A streamed body: the call ends with it."""
+        try:
+            yield from body
+        except ClientGone:
+            self.status = ClientGone.status
+            raise
+        finally:
+            close = getattr(body, "close", None)
+            if close is not None:
+                close()
+            self._edge.done(self)

@@ -1,0 +1,1 @@
+"""The API under Pecan: `web_framework = pecan`."""
