@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
+UNIX = "unix"
+"""The scheme of an origin whose `host` is the path of a Unix socket."""
+
 
 class Origin(NamedTuple):
     """A scheme, a host (an IPv6 address without brackets) and a port."""
@@ -18,6 +21,8 @@ class Origin(NamedTuple):
     @property
     def host_header(self) -> bytes:
         """The value of `Host`: the port left out where it is the scheme's own (RFC 9110, 7.2)."""
+        if self.scheme == UNIX:
+            return b"localhost"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return (host if self.port == DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}").encode()
 

@@ -57,8 +57,11 @@ def load_regions(path: Path) -> FileInventory:
 def _region(entry: object, where: str) -> Region:
     if not isinstance(entry, dict):
         raise ConfigurationError(f"{where} is no object")
-    names = [entry.get(key) for key in ("cloud-owner", "cloud-region-id")]
-    for key in ("cloud-owner", "cloud-region-id"):
-        if not isinstance(entry.get(key), str) or not entry[key]:
-            raise ConfigurationError(f"{where}: {key} is not a text")
-    return Region(*names)
+    return Region(_name(entry, "cloud-owner", where), _name(entry, "cloud-region-id", where))
+
+
+def _name(entry: dict[str, object], key: str, where: str) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{where}: {key} is not a text")
+    return value

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,9 +25,10 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def prepare(directory: Path) -> None:
-    """In the bootstrap process: empty the directory of a former run, and point the library to it."""
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True, mode=0o700)
+    """In the bootstrap process: delete what a former run left, and nothing else, and point the library there."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for left in (*directory.glob("*.db"), *directory.glob("*.sock")):
+        left.unlink()
     os.environ[DIRECTORY] = str(directory)
 
 
@@ -36,7 +36,7 @@ def use_slot(slot: int) -> None:
     """In the worker, before any metric is made: its files are the slot's."""
     from prometheus_client import values
 
-    values.ValueClass = values.MultiProcessValue(lambda: slot)
+    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
 
 def slot_ended(slot: int) -> None:

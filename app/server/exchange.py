@@ -135,9 +135,7 @@ class Exchange:
         lines, length, dated = self._fields()
         if code == 204:
             length = None
-        elif length is not None:
-            lines.append(f"Content-Length: {length}\r\n")
-        elif code != 304:
+        elif length is None and code != 304:
             length = self._frame(lines, known)
         self._length = length
         if not dated:
@@ -175,11 +173,12 @@ class Exchange:
         dated = False
         for name, value in self._headers:
             key = name.lower()
-            if key == "content-length":
-                length = _length(value, length)
-                continue
             if key in HOP_BY_HOP:
                 continue
+            if key == "content-length":
+                repeated, length = length is not None, _length(value, length)
+                if repeated or self._code() == 204:
+                    continue
             dated = dated or key == "date"
             lines.append(f"{name}: {value}\r\n")
         return lines, length, dated

@@ -94,7 +94,8 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         """A terminal that goes away ends the broker in order; oslo.service would end it at once, or reload."""
         self._handle_term(signo, frame)
 
-    def _handle_term(self, signo: int, frame: object) -> None:
+    def _handle_term(self, signo: int, frame: object) -> None:  # noqa: ARG002  SIGTERM, whichever it was
+        """Begin to end."""
         super()._handle_term(signal.SIGTERM, frame)
 
     def _fast_exit(self, signo: int, frame: object) -> None:

@@ -29,6 +29,8 @@ class Served:
     refused: Refused
     drain: Callable[[], None]
     """Told when the worker begins to drain: readiness is 503 from then on."""
+    in_flight: Callable[[int], None]
+    """Told at each tick how many requests are being served."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,9 @@ class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
 
     def _tick(self, now: float) -> None:
         server, drained = self._server, self._drained
-        if server is None or drained is None:
+        if server is None or drained is None or self._served is None:
             return
+        self._served.in_flight(server.serving)
         if not server.draining:
             self._slots.stamp(self._slot)
         elif not server.held or now >= self._deadline:

@@ -11,16 +11,13 @@ from typing import NamedTuple
 from greenlet import getcurrent
 
 from app.core.message import Body, Headers
-from app.core.origin import Origin
+from app.core.origin import UNIX, Origin
 from app.core.retry import may_send_again
 from app.errors import UpstreamError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from app.net.loop import Loop
 from app.net.resolver import Address, Resolver
 from app.upstream.connection import ConnectionLostError, EarlyAnswerError, UpstreamConnection, connect
 from app.upstream.pool import Pool
-
-UNIX = "unix"
-"""The scheme of an origin whose `host` is the path of a Unix socket."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from app.core import address, target
-from app.core.message import Request, Response
+from app.core import address, capacity, target
+from app.core.capacity import Vim
+from app.core.message import Body, Request, Response
 from app.core.origin import Origin
 from app.core.plugins import PluginMap
 from app.core.region import Region, from_pair, from_vim_id
-from app.errors import MethodNotAllowed
+from app.errors import BrokerError, ContentTooLarge, MethodNotAllowed, NotFound
 from app.inventory.model import Inventory
 from app.upstream.client import Client
 from app.upstream.forward import Forwarder
-from app.web.api import Route, RouteTable, allowed
+from app.web.api import VERSIONS, Route, RouteTable, allowed
 from app.web.swagger import document
 
 LOG = logging.getLogger(__name__)
@@ -25,17 +27,21 @@ CAPACITY_BODY = 1 << 20
 """Bytes of a check_vim_capacity request: 10,000 VIMs fit."""
 
 
+Zones = list[object] | None
+
+
 class Gather(Protocol):
     """Runs functions side by side, at most `at_once`; results in order."""
 
-    def __call__(self, functions: Sequence[Callable[[], object]], at_once: int) -> list[object]: ...
+    def __call__(self, functions: Sequence[Callable[[], Zones]], at_once: int) -> list[Zones]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class CapacitySettings:
-    """At most so many VIMs are asked at once; each may take `timeout` seconds."""
+    """At most so many VIMs are asked at once; seconds that each may take to connect, and to answer."""
 
     concurrency: int
+    connect_timeout: float
     timeout: float
 
 
@@ -62,7 +68,7 @@ class Broker:
         self._capacity = capacity_settings
         self._msb = msb
         self._vim_types = Response.json(200, plugins.vim_types())
-        self._swagger = {version: Response.json(200, document(table, version)) for version in ("v0", "v1")}
+        self._swagger = {version: Response.json(200, document(table, version)) for version in VERSIONS}
 
     def own(self, route: Route, request: Request) -> Response:
         """One of the broker's own endpoints."""
@@ -81,18 +87,68 @@ class Broker:
         request.route = self.table.region_template(version)
         target.check(request.target)
         region = from_vim_id(names[0]) if version == "v0" else from_pair(names[0], names[1])
-        unregister = request.method == "DELETE" and self._names_region_only(version, request.target)
-        if unregister or (request.method == "POST" and request.target.partition(b"?")[0].endswith(b"/registry")):
+        changes = self._changes_region(version, request)
+        if changes:
             self._inventory.forget(region)
         destination = self._destination(region, request.target, request.request_id)
         request.plugin = destination.plugin
-        return self._forwarder.forward(request, destination)
+        try:
+            return self._forwarder.forward(request, destination)
+        finally:
+            if changes:  # what was looked up meanwhile may be the region as it was
+                self._inventory.forget(region)
 
-    def _names_region_only(self, version: str, raw: bytes) -> bool:
-        path = raw.partition(b"?")[0].rstrip(b"/")
-        return path.count(b"/") == 3 + self.table.region_segments(version)
+    def _changes_region(self, version: str, request: Request) -> bool:
+        """Whether it is a registration or an unregistration (contract, section 1)."""
+        segments = request.target.partition(b"?")[0].rstrip(b"/").split(b"/")[4:]
+        rest = segments[self.table.region_segments(version) :]
+        return (request.method, rest) in (("POST", [b"registry"]), ("DELETE", []))
 
     def _destination(self, region: Region, raw: bytes, request_id: str) -> address.Destination:
         cloud = self._inventory.find(region, request_id)
         plugin = self._plugins.find(cloud.cloud_type, cloud.version, region)
         return address.route(plugin, raw, self._msb)
+
+    def _check_vim_capacity(self, version: str, request: Request) -> Response:
+        """Asks all VIMs at once; one that fails or lingers drops out and is logged, never the rest."""
+        wanted = capacity.parse(version, _small(request.body))
+        asked = [partial(self._zones, version, vim, wanted.body, request.request_id) for vim in wanted.vims]
+        found = self._gather(asked, self._capacity.concurrency)
+        return Response.json(200, capacity.answer(version, wanted.vims, found))
+
+    def _zones(self, version: str, vim: Vim, body: bytes, request_id: str) -> list[object] | None:
+        """The zones of a VIM with room, else None."""
+        if vim.region is None:
+            LOG.warning("request %s: no region has the id %.200r: it drops out", request_id, vim.named)
+            return None
+        settings = self._capacity
+        try:
+            where = self._destination(vim.region, capacity.target(version, vim.region), request_id)
+            headers = [(b"Content-Type", b"application/json"), (b"X-ONAP-RequestID", request_id.encode())]
+            answer = self._client.fetch(
+                where.origin, "POST", where.target, headers, body,
+                connect_timeout=settings.connect_timeout, response_timeout=settings.timeout,
+            )  # fmt: skip
+            return capacity.zones(answer.status, answer.body)
+        except BrokerError as error:
+            reason = error.message
+        except ValueError:
+            reason = "its plugin's answer is no JSON"
+        LOG.warning("request %s: %s drops out: %s", request_id, vim.region.vim_id, reason)
+        return None
+
+
+def no_such_path() -> NotFound:
+    """For what no route takes."""
+    return NotFound("There is no such path; /api/multicloud/v0/swagger.json and /v1/swagger.json list what there is.")
+
+
+def _small(body: Body) -> bytes:
+    """A body whole; raises `ContentTooLarge`."""
+    pieces, size = [], 0
+    while piece := body.piece():
+        size += len(piece)
+        if size > CAPACITY_BODY:
+            raise ContentTooLarge(f"Send at most {CAPACITY_BODY} bytes.")
+        pieces.append(piece)
+    return b"".join(pieces)

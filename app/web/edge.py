@@ -41,10 +41,8 @@ class Head(Protocol):
     headers: Headers
 
 
-class Answered(Protocol):
-    """Counts an answered request: method, route template, status, seconds."""
-
-    def __call__(self, method: str, route: str, status: int, seconds: float) -> None: ...
+Answered = Callable[[str, str, int, float], None]
+"""Counts an answered request: method, route template, status, seconds."""
 
 
 class Edge:

@@ -46,6 +46,7 @@ class BrokerHandler(WSGIHandler):  # type: ignore[misc]  # Django has no types
 def application(broker: Broker) -> Application:
     """The API as a WSGI application."""
     if not settings.configured:
-        settings.configure(DEBUG_PROPAGATE_EXCEPTIONS=True, LOGGING_CONFIG=None, USE_I18N=False)
+        # an error goes on to `app.web.edge`; Django wants the name of a URLconf for that, and does not open it
+        settings.configure(DEBUG_PROPAGATE_EXCEPTIONS=True, ROOT_URLCONF=__name__, LOGGING_CONFIG=None, USE_I18N=False)
     handler: Application = BrokerHandler(broker)
     return handler

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from django.http import HttpRequest
 from django.urls import URLPattern, re_path
 
-from app.errors import NotFound
 from app.web.api import VERSIONS, Route
-from app.web.broker import Broker
+from app.web.broker import Broker, no_such_path
 from app.web.django_api.http import BrokerRequest, BrokerResponse
 from app.web.edge import REQUEST
 
@@ -47,4 +46,4 @@ def region(broker: Broker, version: str) -> View:
 
 
 def unknown(_: HttpRequest, *__: str) -> BrokerResponse:
-    raise NotFound("There is no such path; GET /api/multicloud/v0/swagger.json lists all.")
+    raise no_such_path()

@@ -60,7 +60,7 @@ class BrokerPecan(ExplicitPecan):  # type: ignore[misc]  # Pecan has no types
         controller, names = self.route(request, self.root, path)
         arguments = [request, state.response, *names]
         state.controller = controller
-        state.arguments = Arguments(arguments, [], {})
+        state.arguments = Arguments(arguments, None, None)
         self.handle_hooks(self.determine_hooks(controller), "before", state)
         return controller, arguments, {}
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pecan import expose
 
 from app.core.message import Response
-from app.errors import NotFound
 from app.web.api import VERSIONS, Route
-from app.web.broker import Broker
+from app.web.broker import Broker, no_such_path
 from app.web.edge import REQUEST
 
 Found = tuple[Callable[..., Response], list[str]]
 """A controller's method and the path's segments that are its arguments, as Pecan's `_route` returns them."""
 
+Method = TypeVar("Method", bound=Callable[..., object])
+
 PREFIX = ["api", "multicloud"]
+
+
+def exposed(method: Method) -> Method:
+    """Pecan's `expose`, typed."""
+    return cast("Method", expose()(method))
 
 
 class OwnController:
@@ -26,7 +32,7 @@ class OwnController:
         self._broker = broker
         self._route_entry = route
 
-    @expose()
+    @exposed
     def index(self, req: Any, resp: Any) -> Response:  # noqa: ARG002  Pecan gives both
         return self._broker.own(self._route_entry, req.environ[REQUEST])
 
@@ -38,7 +44,7 @@ class RegionController:
         self._broker = broker
         self._version = version
 
-    @expose()
+    @exposed
     def forward(self, req: Any, resp: Any, *names: str) -> Response:  # noqa: ARG002
         return self._broker.forward(self._version, names, req.environ[REQUEST])
 
@@ -52,13 +58,13 @@ class VersionController:
         self._region = RegionController(broker, version)
         self._names = broker.table.region_segments(version)
 
-    @expose()
+    @exposed
     def _route(self, args: list[str], request: Any) -> Found:  # noqa: ARG002
         own = self._own.get(args[0]) if args else None
         if own is not None and len(args) == 1:
             return own.index, []
         if own is not None or len(args) < self._names:
-            raise NotFound("There is no such path; GET /api/multicloud/v0/swagger.json lists all.")
+            raise no_such_path()
         return self._region.forward, args[: self._names]
 
 
@@ -68,9 +74,9 @@ class RootController:
     def __init__(self, broker: Broker) -> None:
         self._versions = {version: VersionController(broker, version) for version in VERSIONS}
 
-    @expose()
+    @exposed
     def _route(self, args: list[str], request: Any) -> Found:
         version = self._versions.get(args[2]) if len(args) > 2 and args[:2] == PREFIX else None
         if version is None:
-            raise NotFound("There is no such path; the API is below /api/multicloud/v0 and /api/multicloud/v1.")
+            raise no_such_path()
         return version._route(args[3:], request)

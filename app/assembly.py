@@ -1,0 +1,241 @@
+"""Puts the broker together from its configuration; the only module that knows every part."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from oslo_config import cfg
+
+from app import VERSION
+from app.conf import secret
+from app.conf.metrics import directory as metrics_directory
+from app.core import plugins
+from app.core.origin import DEFAULT_PORTS, Origin
+from app.core.plugins import PluginMap
+from app.errors import ConfigurationError
+from app.inventory import file
+from app.inventory.aai import Aai, AaiSettings
+from app.inventory.cache import CachedInventory, Layered, Lifetimes, Unconfigured
+from app.inventory.model import Inventory
+from app.net.loop import Loop
+from app.net.resolver import Resolver
+from app.observability import logs, metrics
+from app.observability.metrics import Metrics
+from app.server.exporter import Exporter, relay
+from app.server.launcher import Launcher, open_listener
+from app.server.limits import Limits
+from app.server.sizing import size
+from app.server.slots import Slots
+from app.server.worker import Served, Settings, Worker
+from app.upstream.client import Client, Timeouts
+from app.upstream.forward import Forwarder
+from app.upstream.pool import Pool
+from app.web import api
+from app.web.broker import Broker, CapacitySettings
+from app.web.edge import Application, Edge, Probe
+from app.web.health import Health
+
+LOG = logging.getLogger(__name__)
+
+FRAMEWORKS = {"django": "app.web.django_api.application", "pecan": "app.web.pecan_api.application"}
+"""The value of `web_framework`, and the module whose `application(broker)` is the WSGI application."""
+
+TODAYS_MAP = Path("/opt/multivimbroker/multivimbroker/pub/config/provider-plugin.json")
+"""Where OOM mounts the map."""
+
+
+def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambda _: None) -> None:
+    """Run the broker until a signal ends it. `ready` is told the address once the socket is open.
+
+    Raises `ConfigurationError` for whatever keeps it from starting.
+    """
+    logs.set_up(conf.logs.format, conf.logs.level)
+    sizing = size(conf.server.workers, conf.server.workers_max, conf.server.worker_memory)
+    files = Files(conf)
+    listener = open_listener(conf.server.host, conf.server.port, conf.server.backlog)
+    address = listener.getsockname()[:2]
+    LOG.info("%s", sizing.reason)
+    LOG.info("version %s listens on %s port %d, framework %s", VERSION, *address, conf.server.web_framework)
+    _tell_unset(conf)
+    directory = _metrics_directory(conf, address[1])
+    slots = Slots(sizing.workers)
+    settings = Settings(_limits(conf), _server_tls(conf))
+    build = partial(_build, conf, files, slots, directory)
+    workers = [Worker(listener, slots, slot, build, settings) for slot in range(sizing.workers)]
+    others = [Exporter(directory, listener)] if directory is not None else []
+    launcher = Launcher(slots, conf.server.grace_period, metrics.slot_ended)
+    launcher.launch(workers, others)
+    ready(address)
+    launcher.wait()
+    LOG.info("the broker has ended")
+
+
+def _metrics_directory(conf: cfg.ConfigOpts, port: int) -> Path | None:
+    """One a port, so that brokers of one machine do not share it; None with metrics off."""
+    if not conf.metrics.enabled:
+        return None
+    directory = metrics_directory(conf.metrics.directory) / str(port)
+    try:
+        metrics.prepare(directory)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write the metrics' directory {directory}: {error.strerror}; set BROKER_METRICS_DIRECTORY"
+        ) from None
+    return directory
+
+
+class Files:
+    """What is read from files once, before the fork: a broken one ends the start."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        path = Path(conf.plugins.map_file) if conf.plugins.map_file else TODAYS_MAP
+        if not conf.plugins.map_file and not path.exists():
+            path = plugins.BUILT_IN
+        self.plugins: PluginMap = plugins.load_map(path)
+        self.built_in = file.load_regions(file.BUILT_IN)
+        self.regions = file.load_regions(Path(conf.inventory.regions_file)) if conf.inventory.regions_file else None
+        LOG.info("provider-plugin map: %s", path)
+
+
+def origin(protocol: str, address: str, port: int) -> Origin | None:
+    """Of three options; None where the address is unset, the protocol's own port where the port is."""
+    return Origin(protocol, address, port or DEFAULT_PORTS[protocol]) if address else None
+
+
+def _build(conf: cfg.ConfigOpts, files: Files, slots: Slots, directory: Path | None, loop: Loop, slot: int) -> Served:
+    """In a worker: everything that serves requests."""
+    worker_metrics = _metrics(conf, slot) if directory is not None else None
+    client = _client(conf, loop, worker_metrics)
+    broker = Broker(
+        api.builtin(),
+        files.plugins,
+        _inventory(conf, files, loop, worker_metrics),
+        _forwarder(conf, client, worker_metrics),
+        client,
+        loop.gather,
+        CapacitySettings(conf.capacity.concurrency, conf.upstream.connect_timeout, conf.capacity.timeout),
+        origin(conf.msb.protocol, conf.msb.address, conf.msb.port),
+    )
+    module = importlib.import_module(FRAMEWORKS[conf.server.web_framework])
+    application: Application = module.application(broker)
+    draining: list[bool] = []
+    probes = _probes(slots, draining)
+    exempt = frozenset(path.encode() for path in probes)
+    if directory is not None:
+        probes["/metrics"] = relay(client, directory)
+    access = logs.access_log(conf.logs.format) if conf.logs.access else None
+    answered = worker_metrics.answered if worker_metrics else _unmeasured
+    edge = Edge(application, probes, access, answered)
+    in_flight = worker_metrics.in_flight if worker_metrics else _unmeasured
+    return Served(edge, exempt, edge.refused, lambda: draining.append(True), in_flight)
+
+
+def _unmeasured(*_: object) -> None:
+    """For measurements when metrics are off."""
+
+
+def _metrics(conf: cfg.ConfigOpts, slot: int) -> Metrics:
+    metrics.use_slot(slot)
+    return Metrics(VERSION, conf.server.web_framework)
+
+
+def _probes(slots: Slots, draining: list[bool]) -> dict[str, Probe]:
+    def workers() -> str:
+        stalled = slots.stalled()
+        return f"workers in slots {', '.join(map(str, stalled))} are missing or silent" if stalled else ""
+
+    def serving() -> str:
+        return "draining" if draining else ""
+
+    live = Health({"workers": workers})
+    ready = Health({"configuration": lambda: "", "draining": serving})
+    return {"/livez": live, "/healthz": live, "/readyz": ready, "/startupz": ready}
+
+
+def _client(conf: cfg.ConfigOpts, loop: Loop, worker_metrics: Metrics | None) -> Client:
+    pool = Pool(conf.upstream.pool_size, conf.upstream.pool_idle_timeout)
+    tls = _client_tls(conf.upstream.ca_file, conf.upstream.verify)
+    retried = worker_metrics.retried if worker_metrics else _unmeasured
+    return Client(loop, Resolver(), pool, tls, replay_limit=conf.upstream.replay_limit, retried=retried)
+
+
+def _forwarder(conf: cfg.ConfigOpts, client: Client, worker_metrics: Metrics | None) -> Forwarder:
+    options = conf.upstream
+    timeouts = Timeouts(options.connect_timeout, options.response_timeout, options.idle_timeout)
+    return Forwarder(client, timeouts, worker_metrics.upstream if worker_metrics else _unmeasured)
+
+
+def _inventory(conf: cfg.ConfigOpts, files: Files, loop: Loop, worker_metrics: Metrics | None) -> Inventory:
+    """The built-in regions, the operator's file, then A&AI."""
+    layers: list[Inventory] = [files.built_in]
+    if files.regions is not None:
+        layers.append(files.regions)
+    where = origin(conf.aai.protocol, conf.aai.address, conf.aai.port)
+    if where is None:
+        return Layered(*layers, Unconfigured())
+    settings = AaiSettings(where, conf.aai.schema_version, conf.aai.connect_timeout, conf.aai.response_timeout)
+    tls = _client_tls(conf.aai.ca_file, conf.aai.verify)
+    client = Client(loop, Resolver(), Pool(8, conf.upstream.pool_idle_timeout), tls)
+    source = Aai(
+        settings,
+        client.fetch,
+        lambda: (conf.aai.username or "", secret(conf, "aai", "password", os.environ)),
+        worker_metrics.inventory_asked if worker_metrics else _unmeasured,
+    )
+    options = conf.inventory
+    lifetimes = Lifetimes(options.cache_ttl, options.negative_ttl, options.stale_ttl)
+    observed = worker_metrics.inventory_cache if worker_metrics else _unmeasured
+    return Layered(*layers, CachedInventory(source, lifetimes, observed))
+
+
+def _limits(conf: cfg.ConfigOpts) -> Limits:
+    options = conf.server
+    return Limits(
+        request_line=options.request_line_limit,
+        header=options.header_limit,
+        header_count=options.header_count,
+        header_timeout=options.header_timeout,
+        idle_timeout=options.idle_timeout,
+        body_timeout=options.body_timeout,
+        drain=options.drain_limit,
+        requests=options.requests_max,
+        grace_period=options.grace_period,
+    )
+
+
+def _server_tls(conf: cfg.ConfigOpts) -> ssl.SSLContext | None:
+    if not conf.tls.enabled:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(conf.tls.certificate, conf.tls.key)
+    return context
+
+
+def _client_tls(ca_file: str | None, verify: bool) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the CA file {ca_file}: {error.strerror}") from None
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+UNSET: Mapping[str, str] = {
+    "aai": "A&AI is not configured: only built-in and listed regions are known; set AAI_ADDR to ask it for others",
+    "msb": "MSB is not configured: plugins are reached by their endpoint or Kubernetes service; MSB_ADDR would set it",
+}
+
+
+def _tell_unset(conf: cfg.ConfigOpts) -> None:
+    for group, message in UNSET.items():
+        if not conf[group].address:
+            LOG.info("%s", message)

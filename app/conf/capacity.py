@@ -1,0 +1,19 @@
+"""Options of check_vim_capacity."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+from app.conf.types import Seconds
+
+GROUP = cfg.OptGroup("capacity", help="check_vim_capacity, which asks many VIMs at once.")
+
+OPTS = (
+    cfg.IntOpt("concurrency", default=256, min=1, max=10000, help="VIMs that a worker asks at once."),
+    cfg.Opt(
+        "timeout",
+        type=Seconds(0.01, 3600),
+        default=20.0,
+        help="Seconds for one VIM's answer; a later one drops out. Keep it below the client's own (OOF: 30).",
+    ),
+)

@@ -1,0 +1,99 @@
+"""What the bounds of single options cannot say: orders between them, files that must load, secrets."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from oslo_config import cfg
+
+from app.conf.options import OPTIONS, Key, refused
+from app.conf.secrets import secret
+
+AT_MOST = (
+    (Key("server", "request_line_limit"), Key("server", "header_limit")),
+    (Key("aai", "connect_timeout"), Key("aai", "response_timeout")),
+    (Key("upstream", "connect_timeout"), Key("upstream", "response_timeout")),
+)
+"""The first is at most the second."""
+
+
+def _is_readable(file: str) -> None:
+    with Path(file).open("rb"):
+        pass
+
+
+def _holds_authorities(file: str) -> None:
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+
+
+FILES: Mapping[Key, tuple[Callable[[str], None], str]] = MappingProxyType(
+    {
+        Key("aai", "ca_file"): (_holds_authorities, "a PEM file of certificates"),
+        Key("upstream", "ca_file"): (_holds_authorities, "a PEM file of certificates"),
+        Key("inventory", "regions_file"): (_is_readable, "a file that can be read"),
+        Key("plugins", "map_file"): (_is_readable, "a file that can be read"),
+    }
+)
+"""The files that must be there where the option is set: how each is tried, and what is allowed."""
+
+
+def check(conf: cfg.ConfigOpts, environ: Mapping[str, str]) -> None:
+    """Raises `ConfigurationError` for the first thing that is wrong."""
+    _check_orders(conf)
+    for key, (attempt, wanted) in FILES.items():
+        if _value(conf, key) is not None:
+            _try(conf, key, wanted, attempt)
+    if conf.tls.enabled:
+        _check_certificate(conf)
+    for key, opt in OPTIONS.items():
+        if opt.secret:
+            secret(conf, key.group, key.option, environ)
+    _check_login(conf, environ)
+
+
+def _check_orders(conf: cfg.ConfigOpts) -> None:
+    for lower, upper in AT_MOST:
+        if _value(conf, lower) > _value(conf, upper):
+            raise _refused(conf, lower, f"at most {upper}, which is {_value(conf, upper)}")
+
+
+def _check_certificate(conf: cfg.ConfigOpts) -> None:
+    """Each file by itself, so that the error names the right one; then both together."""
+    certificate, key = Key("tls", "certificate"), Key("tls", "key")
+    _try(conf, certificate, "a file that can be read", _is_readable)
+    _try(conf, key, "a file that can be read", _is_readable)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+    def load(file: str) -> None:
+        context.load_cert_chain(file, conf.tls.key, password=lambda: b"")  # else a passphrase is asked for
+
+    _try(conf, certificate, f"a PEM file of a certificate whose key is {conf.tls.key!r}, without a passphrase", load)
+
+
+def _check_login(conf: cfg.ConfigOpts, environ: Mapping[str, str]) -> None:
+    has_password = bool(secret(conf, "aai", "password", environ))
+    if conf.aai.address is None or has_password == (conf.aai.username is not None):
+        return
+    missing = "aai.username" if has_password else "aai.password"
+    raise _refused(
+        conf, Key("aai", "address"), f"to set it with both aai.username and aai.password, but {missing} is unset"
+    )
+
+
+def _try(conf: cfg.ConfigOpts, key: Key, wanted: str, attempt: Callable[[str], None]) -> None:
+    try:
+        attempt(_value(conf, key))
+    except OSError as error:
+        raise _refused(conf, key, f"{wanted} ({error.strerror or 'it is none'})") from None
+
+
+def _refused(conf: cfg.ConfigOpts, key: Key, wanted: str) -> Exception:
+    return refused(key, _value(conf, key), conf.get_location(key.option, key.group), wanted)
+
+
+def _value(conf: cfg.ConfigOpts, key: Key) -> Any:
+    return conf[key.group][key.option]

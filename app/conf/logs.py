@@ -1,0 +1,18 @@
+"""Options of the logs."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup("logs", help="The logs, which go to standard output.")
+
+OPTS = (
+    cfg.StrOpt("format", default="json", choices=("json", "plain"), help="One JSON object, or one text, a line."),
+    cfg.StrOpt(
+        "level",
+        default="INFO",
+        choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+        help="The least severity that is logged.",
+    ),
+    cfg.BoolOpt("access", default=True, help="Whether each request is logged by one line."),
+)

@@ -1,0 +1,98 @@
+"""Options of the HTTP server and of its workers."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+from app.conf.types import ADDRESS, Seconds
+
+GROUP = cfg.OptGroup("server", help="The HTTP server, its limits, and its workers.")
+
+OPTS = (
+    cfg.StrOpt(
+        "web_framework",
+        default="django",
+        choices=("django", "pecan"),
+        help="The web framework that routes requests; both answer alike.",
+    ),
+    cfg.Opt("host", type=ADDRESS, default="0.0.0.0", help="The address to listen on; `::` is IPv6 and IPv4."),
+    cfg.PortOpt("port", default=9001, help="The TCP port to listen on; 0: any free one."),
+    cfg.IntOpt(
+        "backlog",
+        default=4096,
+        min=1,
+        max=65535,
+        help="Connections that wait to be accepted; the kernel's net.core.somaxconn bounds it too.",
+    ),
+    cfg.IntOpt(
+        "workers",
+        default=0,
+        min=0,
+        max=1024,
+        help="Worker processes; 0: as many as CPUs may be used, by affinity and cgroup quota, within workers_max "
+        "and the memory limit.",
+    ),
+    cfg.IntOpt("workers_max", default=16, min=1, max=1024, help="The most workers that `workers = 0` chooses."),
+    cfg.IntOpt(
+        "worker_memory",
+        default=96,
+        min=1,
+        max=65536,
+        help="MiB that a worker is reckoned with where `workers = 0` is bounded by the cgroup's memory limit.",
+    ),
+    cfg.IntOpt(
+        "request_line_limit",
+        default=8192,
+        min=256,
+        max=1048576,
+        help="Bytes of a request line; a longer one is answered 414. At most header_limit.",
+    ),
+    cfg.IntOpt(
+        "header_limit",
+        default=65536,
+        min=256,
+        max=1048576,
+        help="Bytes of a request's whole header, request line included; a larger one is answered 431.",
+    ),
+    cfg.IntOpt("header_count", default=128, min=1, max=10000, help="Fields of a header; more are answered 431."),
+    cfg.Opt(
+        "header_timeout",
+        type=Seconds(0.01, 3600),
+        default=10.0,
+        help="Seconds for the whole header to arrive; then 408.",
+    ),
+    cfg.Opt(
+        "idle_timeout",
+        type=Seconds(0.01, 86400),
+        default=75.0,
+        help="Seconds that a connection is kept open between two requests.",
+    ),
+    cfg.Opt(
+        "body_timeout",
+        type=Seconds(0.01, 3600),
+        default=60.0,
+        help="Seconds between two pieces of a request's body (then 408), or of a response that the client reads "
+        "(then the connection is cut).",
+    ),
+    cfg.IntOpt(
+        "drain_limit",
+        default=65536,
+        min=0,
+        max=16777216,
+        help="Bytes of an unread request body that are read and dropped to keep the connection; beyond it, and with "
+        "0 always, the connection is closed.",
+    ),
+    cfg.IntOpt(
+        "requests_max",
+        default=1000,
+        min=1,
+        max=100000,
+        help="Requests that a worker serves at once; more are answered 503.",
+    ),
+    cfg.Opt(
+        "grace_period",
+        type=Seconds(0, 3600),
+        default=30.0,
+        help="Seconds after SIGTERM for requests in flight to finish; 0: they are cut at once.",
+    ),
+)

@@ -1,0 +1,28 @@
+"""Options of TLS towards clients."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+from app.conf.types import PATH
+
+GROUP = cfg.OptGroup("tls", help="TLS towards clients.")
+
+DIRECTORY = "/opt/multivimbroker/multivimbroker/pub/ssl/cert"
+"""Where today's image, and OOM's chart with it, keeps the certificate."""
+
+OPTS = (
+    cfg.BoolOpt("enabled", default=False, help="Whether clients are served over TLS, and no longer in the clear."),
+    cfg.Opt(
+        "certificate",
+        type=PATH,
+        default=f"{DIRECTORY}/cert.crt",
+        help="The PEM file of the certificate and its chain; must load when TLS is enabled.",
+    ),
+    cfg.Opt(
+        "key",
+        type=PATH,
+        default=f"{DIRECTORY}/cert.key",
+        help="The PEM file of the certificate's key, without a passphrase; must load when TLS is enabled.",
+    ),
+)

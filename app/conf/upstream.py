@@ -1,0 +1,53 @@
+"""Options of the connections to plugins and MSB."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+from app.conf.types import PATH, Seconds
+
+GROUP = cfg.OptGroup("upstream", help="The connections to plugins, straight or through MSB.")
+
+OPTS = (
+    cfg.Opt(
+        "connect_timeout",
+        type=Seconds(0.01, 300),
+        default=5.0,
+        help="Seconds to connect, TLS included; then 504. At most response_timeout.",
+    ),
+    cfg.Opt(
+        "response_timeout",
+        type=Seconds(0.01, 86400),
+        default=300.0,
+        help="Seconds from the request's end until the head of the response; then 504.",
+    ),
+    cfg.Opt(
+        "idle_timeout",
+        type=Seconds(0.01, 86400),
+        default=60.0,
+        help="Seconds between two pieces of a response's body; then the client's connection is cut.",
+    ),
+    cfg.IntOpt(
+        "pool_size",
+        default=64,
+        min=0,
+        max=10000,
+        help="Idle connections that a worker keeps to each plugin; 0: none.",
+    ),
+    cfg.Opt(
+        "pool_idle_timeout",
+        type=Seconds(0.01, 3600),
+        default=4.0,
+        help="Seconds that an idle connection is kept; must stay below the time after which plugins close theirs.",
+    ),
+    cfg.Opt("ca_file", type=PATH, help="The PEM file of the authorities to trust; unset: the system's."),
+    cfg.BoolOpt("verify", default=True, help="Whether certificates are verified; false trusts anybody."),
+    cfg.IntOpt(
+        "replay_limit",
+        default=65536,
+        min=0,
+        max=1048576,
+        help="Bytes of a request body that is held so that the request can be sent again; 0: only requests without a "
+        "body are sent again.",
+    ),
+)

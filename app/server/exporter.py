@@ -1,0 +1,101 @@
+"""The process that merges the workers' metrics: CPU work that would hold a worker's requests up.
+
+It serves the text on a Unix socket in the metrics' directory; whichever worker is asked for `/metrics`
+relays it.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from oslo_service.backend.base import ServiceBase
+
+from app.core.origin import UNIX, Origin
+from app.errors import BrokerError, UpstreamGarbled
+from app.net.loop import Loop, Waiter
+from app.observability.metrics import CONTENT_TYPE, merged
+from app.server.limits import Limits
+from app.server.serving import Server
+from app.server.slots import Slots
+from app.upstream.client import Client
+
+LOG = logging.getLogger(__name__)
+
+SOCKET = "exporter.sock"
+CONNECT_TIMEOUT = 1.0
+MERGE_TIMEOUT = 10.0
+"""Seconds; Prometheus gives a scrape 10 by default."""
+
+LARGEST = 64 << 20
+
+
+class Exporter(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
+    """Runs beside the workers. `shared` is the workers' listening socket, which is of no use here."""
+
+    def __init__(self, directory: Path, shared: socket.socket) -> None:
+        self._shared = shared
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(directory / SOCKET))
+        self._listener.listen(64)
+        self._listener.setblocking(False)
+        self._ended: Waiter | None = None
+        self._ending = False
+
+    def start(self) -> None:
+        self._shared.close()
+        loop = Loop()
+        self._ended = Waiter(loop)
+        slots = Slots(1)
+        slots.claim(0)
+        Server(loop, self._listener, slots, 0, _application, limits=Limits()).open()
+        loop.every_tick.append(lambda _: self._tick(slots))
+
+    def stop(self) -> None:
+        self._ending = True
+
+    def wait(self) -> None:
+        while self._ended is not None and not self._ending:
+            self._ended.wait()
+
+    def reset(self) -> None:
+        """Nothing to reload."""
+
+    def _tick(self, slots: Slots) -> None:
+        slots.stamp(0)
+        if self._ending and self._ended is not None:
+            self._ended.wake()
+
+
+def _application(_: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+    text = merged()
+    start_response("200 OK", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(text)))])
+    return [text]
+
+
+def relay(client: Client, directory: Path) -> Callable[..., Iterable[bytes]]:
+    """A worker's `/metrics`: asks the exporter."""
+    origin = Origin(UNIX, str(directory / SOCKET), 0)
+
+    def probe(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            start_response("405 Method Not Allowed", [("Allow", "GET, HEAD"), ("Content-Length", "0")])
+            return []
+        try:
+            answer = client.fetch(
+                origin, "GET", b"/metrics", [], connect_timeout=CONNECT_TIMEOUT, response_timeout=MERGE_TIMEOUT,
+                limit=LARGEST,
+            )  # fmt: skip
+            if answer.status != 200:
+                raise UpstreamGarbled(f"the exporter answered {answer.status}")
+        except BrokerError as error:
+            LOG.warning("no metrics: %s", error.message)
+            start_response("503 Service Unavailable", [("Retry-After", "1"), ("Content-Length", "0")])
+            return []
+        start_response("200 OK", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(answer.body)))])
+        return [answer.body]
+
+    return probe
