@@ -47,5 +47,6 @@ def _check_names(file: str, group: str, options: Mapping[str, object]) -> None:
         raise ConfigurationError(f"the group {group!r} in {file} is unknown: did you mean {nearest(group, GROUPS)}?")
     for option in options:
         if Key(group, option) not in OPTIONS:
-            meant = nearest(f"{group}.{option}", map(str, OPTIONS))
-            raise ConfigurationError(f"{group}.{option!r} in {file} is unknown: did you mean {meant}?")
+            name = f"{group}.{option}"
+            meant = nearest(name, map(str, OPTIONS))
+            raise ConfigurationError(f"the option {name!r} in {file} is unknown: did you mean {meant}?")

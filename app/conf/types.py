@@ -8,7 +8,7 @@ import re
 
 from oslo_config import types
 
-HOST_NAME = re.compile(r"[0-9A-Za-z_]([0-9A-Za-z_.-]{0,251}[0-9A-Za-z_.-])?")
+HOST_NAME = re.compile(r"[0-9A-Za-z_]([0-9A-Za-z_.-]{0,251}[0-9A-Za-z_.])?")
 """RFC 1123, 2.1, with the underscores that Compose's service names may have, and a dot at the end (no search)."""
 
 

@@ -25,7 +25,7 @@ OPTS = (
         "idle_timeout",
         type=Seconds(0.01, 86400),
         default=60.0,
-        help="Seconds between two pieces of a response's body; then the client's connection is cut.",
+        help="Seconds between two pieces of a body, either way; then 504, or the client's connection is cut.",
     ),
     cfg.IntOpt(
         "pool_size",

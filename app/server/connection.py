@@ -92,10 +92,11 @@ class Connection:
         except OSError:
             self._lost()
             return
-        if data:
-            self._received(data)
-        else:
-            self._ended()
+        try:
+            self._received(data) if data else self._ended()
+        except Exception:  # the edge of a hub callback: the hub would stop listening, and leave the connection open
+            LOG.exception("a connection failed")
+            self.abort()
 
     def _received(self, data: bytes) -> None:
         if self._linger >= 0:

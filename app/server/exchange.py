@@ -146,8 +146,9 @@ class Exchange:
             lines.append("Connection: close\r\n")
         elif self.head.minor == 0:
             lines.append("Connection: keep-alive\r\n")
+        head = _checked(f"HTTP/1.1 {self._status}\r\n", lines)
         self.started = True
-        return _checked(f"HTTP/1.1 {self._status}\r\n", lines)
+        return head
 
     def _drainable(self) -> bool:
         return self.body.length is None or self.body.length - self.body.received <= 65536

@@ -36,6 +36,8 @@ HOST = re.compile(r"(?:(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa
 
 ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)")
 
+HTTP_2_PREFACE = b"PRI * HTTP/2.0\r\n"
+
 NOT_SERVED = frozenset(("CONNECT", "TRACE"))
 
 CHUNK_OVERHEAD = 16384
@@ -60,6 +62,8 @@ class Head:
         self.minor = minor
         self.headers = headers
         self.keep_alive = keep_alive
+        if method in NOT_SERVED:
+            raise NotImplementedMethod(f"The broker forwards no {method} request.")
         self.fields = fields = _fields(headers)
         coding = fields.get("HTTP_TRANSFER_ENCODING")
         length = fields.get("CONTENT_LENGTH")
@@ -71,8 +75,6 @@ class Head:
         if self.expect and fields["HTTP_EXPECT"].lower() != "100-continue":
             raise ExpectationFailed("Expect only 100-continue.")
         self._check_host(fields.get("HTTP_HOST"))
-        if method in NOT_SERVED:
-            raise NotImplementedMethod(f"The broker forwards no {method} request.")
 
     def _check_host(self, host: str | None) -> None:
         """RFC 9112, 3.2 and 3.3: exactly one valid Host in HTTP/1.1; an absolute-form target wins over it."""
@@ -100,8 +102,8 @@ class RequestParser:
     `feed` raises the error to answer with; after that the connection is of no further use.
     """
 
-    __slots__ = ("_body", "_fed", "_headers", "_headers_complete", "_limits", "_llhttp", "_raw", "_tail",
-                 "complete", "head", "pieces")  # fmt: skip
+    __slots__ = ("_body", "_fed", "_headers", "_headers_complete", "_keep_alive", "_limits", "_llhttp",
+                 "_raw", "_tail", "complete", "head", "pieces")  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -116,6 +118,7 @@ class RequestParser:
         self.pieces.clear()
         self._headers: Headers = []
         self._headers_complete = False
+        self._keep_alive = False
         self._raw = b""
         self._tail = b""
         self._fed = self._body = 0
@@ -149,6 +152,8 @@ class RequestParser:
         self._raw = head
         fresh, self._fed = head[self._fed :], len(head)
         self._execute(fresh)
+        if end > 3 and not self._headers_complete:
+            raise _refusal(head)
         if self._headers_complete and self.head is None:
             self._begin(head)
         return raw[len(head) :]
@@ -167,8 +172,7 @@ class RequestParser:
             raise _refusal(raw)
         if len(self._headers) > self._limits.header_count:
             raise HeadersTooLarge(f"Send at most {self._limits.header_count} header lines.")
-        keep_alive = self._llhttp.should_keep_alive()
-        self.head = Head(line[1].decode(), line[2], int(line[3]), self._headers, keep_alive)
+        self.head = Head(line[1].decode(), line[2], int(line[3]), self._headers, self._keep_alive)
         self._fed = 0
 
     def _feed_chunked(self, data: bytes) -> bytes:
@@ -221,7 +225,7 @@ class RequestParser:
             return BadRequest(f"Send a valid chunked body: {error}.")
         if isinstance(error, httptools.HttpParserInvalidMethodError) and TOKEN.match(self._raw):
             return NotImplementedMethod("Use a method of HTTP that the broker knows.")
-        if "PRI" in str(error) or "HTTP version" in str(error):
+        if self._raw.startswith(HTTP_2_PREFACE) or "HTTP version" in str(error):
             return VersionNotSupported("Use HTTP/1.1 or HTTP/1.0.")
         return BadRequest(f"Send a valid HTTP/1.1 request: {error}.")
 
@@ -233,6 +237,7 @@ class RequestParser:
 
     def on_headers_complete(self) -> None:
         self._headers_complete = True
+        self._keep_alive = self._llhttp.should_keep_alive()  # llhttp forgets it with the message's end
 
     def on_body(self, piece: bytes) -> None:
         self._body += len(piece)

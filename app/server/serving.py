@@ -105,9 +105,15 @@ class Server:
         self._acceptor.released()
 
     def _accepted(self, sock: socket.socket, peer: str) -> None:
-        if self._tls is not None:
-            sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        connection = Connection(self, sock, peer)
+        try:
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            connection = Connection(self, sock, peer)
+        except Exception:  # the edge of a hub callback: the hub would stop listening for connections, for good
+            LOG.exception("a connection could not be taken")
+            sock.close()
+            self._acceptor.released()
+            return
         self._connections.add(connection)
         connection.readable()  # TCP_DEFER_ACCEPT: the request is mostly there
 

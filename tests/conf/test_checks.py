@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from app.conf import load
+from app.errors import ConfigurationError
+
+
+class Certificate(Protocol):
+    certificate: str
+    key: str
+    encrypted_key: str
+
+
+def refused(environ: dict[str, str]) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load((), environ)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        (
+            {"BROKER_SERVER_HEADER_LIMIT": "4096"},
+            "server.request_line_limit is 8192 (default): allowed is at most server.header_limit, which is 4096",
+        ),
+        (
+            {"BROKER_AAI_CONNECT_TIMEOUT": "11"},
+            (
+                "aai.connect_timeout is 11.0 (BROKER_AAI_CONNECT_TIMEOUT): "
+                "allowed is at most aai.response_timeout, which is 10.0"
+            ),
+        ),
+        (
+            {"BROKER_UPSTREAM_RESPONSE_TIMEOUT": "1"},
+            "upstream.connect_timeout is 5.0 (default): allowed is at most upstream.response_timeout, which is 1.0",
+        ),
+        (
+            {"AAI_ADDR": "aai", "AAI_USERNAME": "u"},
+            (
+                "aai.address is 'aai' (AAI_ADDR): allowed is to set it with both aai.username and aai.password, "
+                "but aai.password is unset"
+            ),
+        ),
+        (
+            {"AAI_ADDR": "aai", "AAI_PASSWORD": "hidden"},
+            (
+                "aai.address is 'aai' (AAI_ADDR): allowed is to set it with both aai.username and aai.password, "
+                "but aai.username is unset"
+            ),
+        ),
+        (
+            {"BROKER_PLUGINS_MAP_FILE": "/none"},
+            (
+                "plugins.map_file is '/none' (BROKER_PLUGINS_MAP_FILE): "
+                "allowed is a file that can be read (No such file or directory)"
+            ),
+        ),
+        (
+            {"BROKER_INVENTORY_REGIONS_FILE": "/"},
+            (
+                "inventory.regions_file is '/' (BROKER_INVENTORY_REGIONS_FILE): "
+                "allowed is a file that can be read (Is a directory)"
+            ),
+        ),
+        (
+            {"AAI_PASSWORD_FILE": "/none"},
+            (
+                "aai.password is in '/none' (AAI_PASSWORD_FILE): "
+                "allowed is a file that can be read (No such file or directory)"
+            ),
+        ),
+        (
+            {"SSL_ENABLED": "true", "BROKER_TLS_CERTIFICATE": "/none"},
+            (
+                "tls.certificate is '/none' (BROKER_TLS_CERTIFICATE): "
+                "allowed is a file that can be read (No such file or directory)"
+            ),
+        ),
+    ],
+)
+def test_what_does_not_fit_together_or_is_not_there_is_refused(environ: dict[str, str], message: str) -> None:
+    assert refused(environ) == message
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"AAI_USERNAME": "u", "AAI_PASSWORD": "p", "AAI_ADDR": "aai"},
+        {"AAI_ADDR": "aai"},
+        {"AAI_USERNAME": "u", "AAI_ADDR": ".onap"},
+        {"BROKER_TLS_CERTIFICATE": "/none"},
+        {"BROKER_SERVER_HEADER_LIMIT": "8192"},
+    ],
+)
+def test_what_fits_is_accepted(environ: dict[str, str]) -> None:
+    load((), environ)
+
+
+def test_a_certificate_has_to_load_with_its_key(certificate: Certificate, tmp_path: Path) -> None:
+    environ = {"SSL_ENABLED": "true", "BROKER_TLS_CERTIFICATE": certificate.certificate}
+    load((), {**environ, "BROKER_TLS_KEY": certificate.key})
+    assert refused({**environ, "BROKER_TLS_KEY": "/none"}).startswith("tls.key is '/none' (BROKER_TLS_KEY): allowed is")
+    empty = tmp_path / "empty"
+    empty.touch()
+    for key in (str(empty), certificate.encrypted_key):
+        expected = (
+            f"tls.certificate is .*BROKER_TLS_CERTIFICATE.*: allowed is .* whose key is '{re.escape(key)}', without"
+        )
+        assert re.match(expected, refused({**environ, "BROKER_TLS_KEY": key}))
+
+
+@pytest.mark.parametrize("name", ["BROKER_AAI_CA_FILE", "BROKER_UPSTREAM_CA_FILE"])
+def test_authorities_have_to_load(name: str, certificate: Certificate) -> None:
+    load((), {name: certificate.certificate})
+    assert f"({name}): allowed is a PEM file of certificates" in refused({name: certificate.key})
+
+
+def test_a_password_file_that_is_no_text_is_refused_without_its_content(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(b"hidden\xff")
+    message = refused({"AAI_PASSWORD_FILE": str(file)})
+    assert message.endswith("allowed is a file that can be read (it is no UTF-8 text)")
+    assert "hidden" not in message

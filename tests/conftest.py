@@ -1,0 +1,136 @@
+"""Real processes for the tests: each says on standard output where it listens, and is ended by its pid."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LISTENS = re.compile(r"listens on (\S+) port (\d+)")
+
+
+@dataclass
+class Process:
+    """A started program, the port it listens on, and what it has printed so far."""
+
+    popen: subprocess.Popen[str]
+    port: int = 0
+    lines: list[str] = field(default_factory=list)
+
+    def read_until(self, pattern: str) -> re.Match[str]:
+        """The first new line of output that matches; fails at the end of the output."""
+        assert self.popen.stdout is not None
+        for line in self.popen.stdout:
+            self.lines.append(line)
+            if match := re.search(pattern, line):
+                return match
+        raise AssertionError(f"no line matches {pattern!r}:\n{''.join(self.lines)}")
+
+    def end(self, signo: int = signal.SIGTERM) -> int:
+        """Send the signal, and return the exit status; the rest of the output is in `lines`."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(signo)
+        rest, _ = self.popen.communicate(timeout=60)
+        self.lines += rest.splitlines(keepends=True)
+        return self.popen.returncode
+
+    def log(self) -> list[dict[str, object]]:
+        """The JSON lines of the output."""
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
+
+    def connect(self, timeout: float = 10) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout)
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, dict(headers))
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def raw(self, data: bytes) -> bytes:
+        """Send bytes, close our side for sending only when the peer has closed, and return all that came."""
+        with self.connect() as sock:
+            sock.sendall(data)
+            return read_all(sock)
+
+
+def read_all(sock: socket.socket) -> bytes:
+    pieces = []
+    try:
+        while piece := sock.recv(65536):
+            pieces.append(piece)
+    except ConnectionResetError:
+        pieces.append(b"<reset>")
+    return b"".join(pieces)
+
+
+def children(pid: int) -> list[int]:
+    """The pids of a process's children."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for what has no event of its own; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.02)
+
+
+@contextmanager
+def started(*command: str, env: Mapping[str, str] = {}, listens: re.Pattern[str] = LISTENS) -> Iterator[Process]:
+    """Run a program until the end of the block; it is ready when it has said where it listens."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("BROKER_", "AAI_", "MSB_"))}
+    popen = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**clean, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    process = Process(popen)
+    try:
+        process.port = int(process.read_until(listens.pattern).group(2))
+        yield process
+    finally:
+        if popen.poll() is None:
+            popen.kill()
+            popen.communicate()
+        elif popen.stdout is not None:
+            popen.stdout.close()
+
+
+FRAMEWORKS = ("django", "pecan")
+
+
+@contextmanager
+def a_broker(framework: str = "django", workers: int = 1, **env: str) -> Iterator[Process]:
+    """A broker of one's own, for tests that end it or configure it."""
+    settings = {"WEB_FRAMEWORK": framework, "BROKER_SERVER_WORKERS": str(workers), "BROKER_SERVER_PORT": "0"}
+    with started("-m", "app", "serve", env={**settings, **env}) as process:
+        yield process
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def framework(request: pytest.FixtureRequest) -> str:
+    return str(request.param)

@@ -1,0 +1,90 @@
+"""A WSGI application on the real server, for tests of the server alone: `python tests/server/echo.py WORKERS`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterable
+
+warnings.filterwarnings("ignore", message="(?s).*Eventlet is deprecated")
+
+from app.server.launcher import Launcher, open_listener  # noqa: E402
+from app.server.limits import Limits  # noqa: E402
+from app.server.slots import ACCEPTED, HELD, Slots  # noqa: E402
+from app.server.worker import Served, Settings, Worker  # noqa: E402
+
+workers = int(sys.argv[1])
+limits = Limits(**json.loads(sys.argv[2])) if len(sys.argv) > 2 else Limits()
+slots = Slots(workers)
+
+
+def application(environ, start_response) -> Iterable[bytes]:
+    path = environ["PATH_INFO"]
+    body = environ["wsgi.input"]
+    if path == "/echo":
+        start_response("200 OK", [("X-Method", environ["REQUEST_METHOD"])])
+        return iter(body.piece, b"")
+    if path == "/unread":
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"ok"]
+    if path == "/pid":
+        start_response("200 OK", [])
+        return [str(os.getpid()).encode()]
+    if path == "/slots":
+        start_response("200 OK", [])
+        rows = [[slots.get(slot, HELD), slots.get(slot, ACCEPTED)] for slot in range(workers)]
+        return [json.dumps(rows).encode()]
+    if path == "/environ":
+        start_response("200 OK", [("Content-Type", "application/json")])
+        plain = {key: value for key, value in environ.items() if isinstance(value, str)}
+        return [json.dumps(plain).encode()]
+    if path == "/stream":
+        start_response("200 OK", [])
+        return (b"%d\n" % number for number in range(1000))
+    if path == "/die":
+        start_response("200 OK", [])
+        return dying()
+    if path == "/short":
+        start_response("200 OK", [("Content-Length", "100")])
+        return iter([b"too little", b"!"])
+    if path == "/204":
+        start_response("204 No Content", [("Content-Length", "4")])
+        return [b"body"]
+    if path == "/304":
+        start_response("304 Not Modified", [("ETag", '"x"')])
+        return [b"body"]
+    if path == "/injected":
+        start_response("200 OK", [("X", "a\r\nSet-Cookie: b")])
+        return [b"body"]
+    if path == "/raise":
+        raise RuntimeError("as asked")
+    if path == "/big":
+        start_response("200 OK", [])
+        return (b"x" * 65536 for _ in range(1024))
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello"]
+
+
+def dying() -> Iterable[bytes]:
+    yield b"some"
+    raise RuntimeError("as asked")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level="INFO", stream=sys.stdout)
+    listener = open_listener("127.0.0.1", 0, 4096)
+    settings = Settings(limits)
+
+    def build(loop, slot):
+        def refused(error, request_id, peer):
+            logging.getLogger("refused").info("%s %s", error.status, error.message)
+
+        return Served(application, frozenset(), refused, lambda: None, lambda _: None)
+
+    launcher = Launcher(slots, limits.grace_period, lambda slot: None)
+    launcher.launch([Worker(listener, slots, slot, build, settings) for slot in range(workers)])
+    print("listens on %s port %d" % listener.getsockname(), flush=True)
+    launcher.wait()
