@@ -7,6 +7,7 @@ that names what to do; it goes to the client as it stands, so it never holds a s
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 
 
 class BrokerError(Exception):
@@ -19,6 +20,11 @@ class BrokerError(Exception):
         super().__init__(message)
         self.message = message
         self.headers = headers
+
+    @property
+    def status_line(self) -> str:
+        """Code and standard phrase; the reason of our own is in the body."""
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
 
     def body(self, request_id: str) -> bytes:
         """The JSON document of this error (contract, section 6)."""

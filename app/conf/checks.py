@@ -13,11 +13,7 @@ from oslo_config import cfg
 from app.conf.options import OPTIONS, Key, refused
 from app.conf.secrets import secret
 
-AT_MOST = (
-    (Key("server", "request_line_limit"), Key("server", "header_limit")),
-    (Key("aai", "connect_timeout"), Key("aai", "response_timeout")),
-    (Key("upstream", "connect_timeout"), Key("upstream", "response_timeout")),
-)
+AT_MOST = ((Key("server", "request_line_limit"), Key("server", "header_limit")),)
 """The first is at most the second."""
 
 

@@ -38,7 +38,9 @@ def route(plugin: Plugin, target: bytes, msb: Origin | None) -> Destination:
     rewritten = rewrite(target, plugin.name)
     if plugin.endpoint is not None:
         origin, base = plugin.endpoint
-        return Destination(origin, base.encode() + _strip(rewritten, plugin.strip_prefix.encode()), plugin.name)
+        return Destination(
+            origin, base.encode() + _strip(rewritten, plugin.strip_prefix.encode(), plugin.name), plugin.name
+        )
     if msb is not None:
         return Destination(msb, rewritten, plugin.name)
     port = SERVICE_PORTS.get(plugin.name)
@@ -47,13 +49,13 @@ def route(plugin: Plugin, target: bytes, msb: Origin | None) -> Destination:
             f"The plugin {plugin.name} has no address: set its endpoint in the provider-plugin map, or MSB_ADDR."
         )
     prefix = plugin.strip_prefix.encode() or SERVICE_PREFIXES.get(plugin.name, b"")
-    return Destination(Origin("http", plugin.name, port), _strip(rewritten, prefix), plugin.name)
+    return Destination(Origin("http", plugin.name, port), _strip(rewritten, prefix, plugin.name), plugin.name)
 
 
-def _strip(target: bytes, prefix: bytes) -> bytes:
+def _strip(target: bytes, prefix: bytes, plugin: str) -> bytes:
     if not prefix:
         return target
     rest = target[len(prefix) :]
     if not target.startswith(prefix) or rest[:1] not in (b"", b"/", b"?"):
-        raise NotFound("The plugin of this region does not serve this version of the API.")
+        raise NotFound(f"The region's plugin, {plugin}, serves only what is below {prefix.decode()}.")
     return rest if rest.startswith(b"/") else b"/" + rest

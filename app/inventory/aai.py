@@ -108,7 +108,7 @@ class Aai:
             raise InventoryError(f"A&AI answered {status} for region {region.vim_id}; see its log.")
         try:
             entry = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InventoryError(f"A&AI's answer for region {region.vim_id} is no JSON; see its log.") from None
         if not isinstance(entry, dict):
             raise InventoryError(f"A&AI's answer for region {region.vim_id} is no cloud-region object; see its log.")

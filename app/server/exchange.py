@@ -220,4 +220,4 @@ def refusal(error: BrokerError, request_id: str, *, close: bool) -> bytes:
     lines += [f"X-ONAP-RequestID: {request_id}\r\n"]
     if close:
         lines.append("Connection: close\r\n")
-    return _checked(f"HTTP/1.1 {error.status} {error.reason.replace('-', ' ')}\r\n", lines) + body
+    return _checked(f"HTTP/1.1 {error.status_line}\r\n", lines) + body

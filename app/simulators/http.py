@@ -224,13 +224,13 @@ class _Handler(BaseHTTPRequestHandler):
             content = b""
         elif answer.chunked:
             content = b"".join(b"1\r\n%c\r\n" % byte for byte in content) + b"0\r\n\r\n"
+        if "extra" in fault:
+            content += b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned"
         if "trickle" in fault:
             self.wfile.write(head)
             self._trickle(content, fault["trickle"])
         else:
             self.wfile.write(head + content)
-        if "extra" in fault:
-            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned")
 
     def _head(self, answer: Answer, content: bytes) -> bytes:
         headers = list(answer.headers)

@@ -22,7 +22,8 @@ from app.upstream.pool import Pool
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect; until the response's head; between two pieces of a body, either way."""
+    """Seconds: to connect; until the response's head, connecting included and a streamed request's body not;
+    between two pieces of a body, either way."""
 
     connect: float
     response: float
@@ -188,8 +189,11 @@ class Client:
         body: Body | bytes,
         timeouts: Timeouts,
     ) -> UpstreamResponse:
+        response_time = timeouts.response
         if connection is None:
-            connection = self._connect(origin, timeouts.connect)
+            started = time.monotonic()
+            connection = self._connect(origin, min(timeouts.connect, timeouts.response))
+            response_time -= time.monotonic() - started
         try:
             connection.begin(method)
             whole = True
@@ -198,7 +202,7 @@ class Client:
             else:
                 connection.send(head, timeouts.idle)
                 whole = _stream(connection, body, timeouts.idle)
-            connection.wait_head(timeouts.response)
+            connection.wait_head(response_time)
             return UpstreamResponse(connection, origin, self._pool, timeouts.idle, spent=not whole)
         except BaseException:  # whoever ends this request, its client included, ends the upstream's part (rule 14)
             connection.close()

@@ -132,7 +132,7 @@ class ResponseParser:
             self.reusable = False
 
     def on_body(self, piece: bytes) -> None:
-        if self._head_request or self.status in BODILESS:
+        if self.complete:  # after the end, or where no body may be
             self.reusable = False
         else:
             self.pieces.append(piece)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from app.upstream.client import Client
 from app.upstream.forward import Forwarder
 from app.web.api import VERSIONS, Route, RouteTable, allowed
 from app.web.swagger import document
+from app.web.validation import Validation
 
 LOG = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ class Gather(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CapacitySettings:
-    """At most so many VIMs are asked at once; seconds that each may take to connect, and to answer."""
+    """At most so many VIMs are asked at once; seconds for a connection to each, and for each in all."""
 
     concurrency: int
     connect_timeout: float
@@ -67,6 +69,7 @@ class Broker:
         self._gather = gather
         self._capacity = capacity_settings
         self._msb = msb
+        self._validation = Validation(table)
         self._vim_types = Response.json(200, plugins.vim_types())
         self._swagger = {version: Response.json(200, document(table, version)) for version in VERSIONS}
 
@@ -80,7 +83,7 @@ class Broker:
             return self._vim_types.again()
         if route.handler == "swagger":
             return self._swagger[route.version].again()
-        return self._check_vim_capacity(route.version, request)
+        return self._check_vim_capacity(route, request)
 
     def forward(self, version: str, names: Sequence[str], request: Request) -> Response:
         """All below a region. `names`: the vim_id in v0, owner and region id in v1, as in the raw path."""
@@ -109,9 +112,10 @@ class Broker:
         plugin = self._plugins.find(cloud.cloud_type, cloud.version, region)
         return address.route(plugin, raw, self._msb)
 
-    def _check_vim_capacity(self, version: str, request: Request) -> Response:
+    def _check_vim_capacity(self, route: Route, request: Request) -> Response:
         """Asks all VIMs at once; one that fails or lingers drops out and is logged, never the rest."""
-        wanted = capacity.parse(version, _small(request.body))
+        version = route.version
+        wanted = capacity.parse(version, self._validation.read(route, request.method, _small(request.body)))
         asked = [partial(self._zones, version, vim, wanted.body, request.request_id) for vim in wanted.vims]
         found = self._gather(asked, self._capacity.concurrency)
         return Response.json(200, capacity.answer(version, wanted.vims, found))
@@ -122,17 +126,18 @@ class Broker:
             LOG.warning("request %s: no region has the id %.200r: it drops out", request_id, vim.named)
             return None
         settings = self._capacity
+        deadline = time.monotonic() + settings.timeout
         try:
             where = self._destination(vim.region, capacity.target(version, vim.region), request_id)
             headers = [(b"Content-Type", b"application/json"), (b"X-ONAP-RequestID", request_id.encode())]
             answer = self._client.fetch(
                 where.origin, "POST", where.target, headers, body,
-                connect_timeout=settings.connect_timeout, response_timeout=settings.timeout,
+                connect_timeout=settings.connect_timeout, response_timeout=deadline - time.monotonic(),
             )  # fmt: skip
             return capacity.zones(answer.status, answer.body)
         except BrokerError as error:
             reason = error.message
-        except ValueError:
+        except (ValueError, RecursionError):
             reason = "its plugin's answer is no JSON"
         LOG.warning("request %s: %s drops out: %s", request_id, vim.region.vim_id, reason)
         return None

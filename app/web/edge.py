@@ -128,7 +128,7 @@ class Call:
             error = BrokerError("The broker failed; its log says why, under this request id.")
         body = error.body(self.request.request_id)
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *error.headers]
-        self._start(f"{error.status} {error.reason.replace('-', ' ')}", headers)
+        self._start(error.status_line, headers)
         self._edge.done(self)
         return [body]
 

@@ -32,17 +32,6 @@ def refused(environ: dict[str, str]) -> str:
             "server.request_line_limit is 8192 (default): allowed is at most server.header_limit, which is 4096",
         ),
         (
-            {"BROKER_AAI_CONNECT_TIMEOUT": "11"},
-            (
-                "aai.connect_timeout is 11.0 (BROKER_AAI_CONNECT_TIMEOUT): "
-                "allowed is at most aai.response_timeout, which is 10.0"
-            ),
-        ),
-        (
-            {"BROKER_UPSTREAM_RESPONSE_TIMEOUT": "1"},
-            "upstream.connect_timeout is 5.0 (default): allowed is at most upstream.response_timeout, which is 1.0",
-        ),
-        (
             {"AAI_ADDR": "aai", "AAI_USERNAME": "u"},
             (
                 "aai.address is 'aai' (AAI_ADDR): allowed is to set it with both aai.username and aai.password, "

@@ -1,0 +1,43 @@
+# The commands of this project; each does all the set-up that it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CLIENTS := .venv-clients
+WEB_FRAMEWORK ?= django
+
+.PHONY: run test lint bench docs requirements clean
+
+run: $(VENV)/installed  ## start the broker with its simulators, ready to try
+	@WEB_FRAMEWORK=$(WEB_FRAMEWORK) $(BIN)/python -m app demo
+
+test: $(VENV)/installed $(CLIENTS)/installed lint  ## all tests, both frameworks
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lint: $(VENV)/installed  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed  ## side by side with nginx: requests a second, as ratios
+	$(BIN)/python -m bench
+
+docs: $(VENV)/installed  ## generate the configuration's table and the sample file
+	$(BIN)/python -m app.conf.docs
+
+requirements:  ## compile the pins from the .in files, for Python 3.11 to 3.13
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade requirements.in -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade requirements-dev.in -o requirements-dev.txt
+	uv pip compile --quiet --python-version 3.11 --generate-hashes --upgrade tests/clients/requirements.in -o tests/clients/requirements.txt
+
+clean:  ## remove the environments
+	rm -rf $(VENV) $(CLIENTS)
+
+$(VENV)/installed: requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(CLIENTS)/installed: tests/clients/requirements.txt
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.txt
+	@touch $@
