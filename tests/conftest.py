@@ -10,10 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -22,30 +22,56 @@ ROOT = Path(__file__).parent.parent
 LISTENS = re.compile(r"listens on (\S+) port (\d+)")
 
 
-@dataclass
 class Process:
-    """A started program, the port it listens on, and what it has printed so far."""
+    """A started program, the port it listens on, and what it has printed so far.
 
-    popen: subprocess.Popen[str]
-    port: int = 0
-    lines: list[str] = field(default_factory=list)
+    A thread reads its output all along: a program that prints into a full pipe stands still.
+    """
 
-    def read_until(self, pattern: str) -> re.Match[str]:
-        """The first new line of output that matches; fails at the end of the output."""
+    def __init__(self, popen: subprocess.Popen[str]) -> None:
+        self.popen = popen
+        self.port = 0
+        self.lines: list[str] = []
+        self._seen = 0
+        self._more = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
         assert self.popen.stdout is not None
         for line in self.popen.stdout:
-            self.lines.append(line)
-            if match := re.search(pattern, line):
-                return match
-        raise AssertionError(f"no line matches {pattern!r}:\n{''.join(self.lines)}")
+            with self._more:
+                self.lines.append(line)
+                self._more.notify_all()
+        with self._more:
+            self._more.notify_all()
+
+    def read_until(self, pattern: str, seconds: float = 30) -> re.Match[str]:
+        """The first new line of output that matches; fails at the end of the output."""
+        deadline = time.monotonic() + seconds
+        with self._more:
+            while True:
+                for line in self.lines[self._seen :]:
+                    self._seen += 1
+                    if match := re.search(pattern, line):
+                        return match
+                alive = self._reader.is_alive() and time.monotonic() < deadline
+                assert alive, f"no line matches {pattern!r}:\n{''.join(self.lines)}"
+                self._more.wait(0.5)
 
     def end(self, signo: int = signal.SIGTERM) -> int:
         """Send the signal, and return the exit status; the rest of the output is in `lines`."""
         if self.popen.poll() is None:
             self.popen.send_signal(signo)
-        rest, _ = self.popen.communicate(timeout=60)
-        self.lines += rest.splitlines(keepends=True)
-        return self.popen.returncode
+        status = self.popen.wait(timeout=60)
+        self._reader.join(timeout=60)
+        return status
+
+    def close(self) -> None:
+        """After its end."""
+        self._reader.join(timeout=60)
+        if self.popen.stdout is not None:
+            self.popen.stdout.close()
 
     def log(self) -> list[dict[str, object]]:
         """The JSON lines of the output."""
@@ -115,9 +141,8 @@ def started(*command: str, env: Mapping[str, str] = {}, listens: re.Pattern[str]
     finally:
         if popen.poll() is None:
             popen.kill()
-            popen.communicate()
-        elif popen.stdout is not None:
-            popen.stdout.close()
+        popen.wait()
+        process.close()
 
 
 FRAMEWORKS = ("django", "pecan")
