@@ -24,7 +24,7 @@ class BrokerHandler(WSGIHandler):  # type: ignore[misc]  # Django has no types
     """Resolves by its own URLconf and returns what the views return."""
 
     def __init__(self, broker: Broker) -> None:
-        self._resolver = URLResolver(RegexPattern(r"^/"), urlpatterns(broker))
+        self._resolver = URLResolver(RegexPattern(r"^/?"), urlpatterns(broker))
         super().__init__()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
