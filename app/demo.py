@@ -71,6 +71,7 @@ def _lead(stack: ExitStack, host: str) -> None:
 
 
 def _invite(address: tuple[str, int]) -> None:
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address[0], address[0])
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])
+    host = f"[{host}]" if ":" in host else host
     sys.stdout.write(TRY.format(url=f"http://{host}:{address[1]}"))
     sys.stdout.flush()

@@ -75,7 +75,7 @@ class Acceptor:
         if self._open and self._armed is None and self._held >= 0:
             self._arm()
 
-    def _look_around(self, _: float) -> None:
+    def _look_around(self, _: float = 0) -> None:
         self._live = self._slots.live()
 
     def _arm(self) -> None:
@@ -90,21 +90,23 @@ class Acceptor:
     def above_share(self) -> bool:
         """Whether this worker holds, or has lately taken, more than its share among the live ones.
 
-        What it holds: at most 1/8 and one connection above the mean. What it took: at most `AHEAD` above the mean,
-        which is what spreads connections that end as soon as they are answered.
+        What it holds: at most 1/8 above the mean. What it took: at most `AHEAD` above the mean, which is what spreads
+        connections that end as soon as they are answered; one that holds less than 7/8 of the mean takes all the same.
         """
         live, slots = self._live, self._slots
         others = len(live)
         if others < 2:
             return False
-        held = sum(slots.get(slot, HELD) for slot in live)
-        if self._held * others * 8 > held * 9:
-            return True
+        held, mean = self._held * others * 8, sum(slots.get(slot, HELD) for slot in live)
+        if not mean * 7 <= held <= mean * 9:
+            return held > mean * 9
         return (self._total - AHEAD) * others > sum(slots.get(slot, ACCEPTED) for slot in live)
 
     def _acceptable(self, _: int) -> None:
         if not self._open:
             return
+        if len(self._live) < self._slots.count:  # a worker is about to come: its share begins at once
+            self._look_around()
         if self._away < PATIENCE and self.above_share():
             self._away += 1
             self._disarm()

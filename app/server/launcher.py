@@ -72,6 +72,7 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         conf.set_override("log_options", False)  # it would log every option, secrets included
         self._slots = slots
         self._patience = grace_period + KILL_AFTER
+        self._deadline = float("inf")
         self._ended = ended
         self._slot_of: dict[int, int] = {}
 
@@ -95,8 +96,17 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         self._handle_term(signo, frame)
 
     def _handle_term(self, signo: int, frame: object) -> None:  # noqa: ARG002  SIGTERM, whichever it was
-        """Begin to end."""
-        super()._handle_term(signal.SIGTERM, frame)
+        """Begin to end, once: oslo.service would let a second signal kill this process, and with it what is in flight.
+        A second Ctrl-C is impatient, and cuts."""
+        self.sigcaught = signal.SIGTERM
+        self.running = False
+        self.signal_handler.clear()
+        for ignored in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ignored, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, self._cut)
+
+    def _cut(self, *_: object) -> None:
+        self._deadline = 0.0
 
     def _fast_exit(self, signo: int, frame: object) -> None:
         """SIGINT drains like SIGTERM; oslo.service exits at once. Ctrl-C reaches the workers too: the parent tells
@@ -110,14 +120,14 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         for wrap in set(self.children.values()):
             wrap.service.stop()
         self._signal(signal.SIGTERM)
-        deadline = time.monotonic() + self._patience
+        self._deadline = min(self._deadline, time.monotonic() + self._patience)
         while self.children:
             if self._wait_child() is None:
                 time.sleep(self.wait_interval)
-            if time.monotonic() > deadline:
+            if time.monotonic() > self._deadline:
                 LOG.error("%d processes did not end in time and are killed", len(self.children))
                 self._signal(signal.SIGKILL)
-                deadline = float("inf")
+                self._deadline = float("inf")
 
     def _signal(self, signo: int) -> None:
         for pid in list(self.children):

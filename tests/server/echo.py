@@ -21,7 +21,7 @@ limits = Limits(**json.loads(sys.argv[2])) if len(sys.argv) > 2 else Limits()
 slots = Slots(workers)
 
 
-def application(environ, start_response) -> Iterable[bytes]:
+def application(environ, start_response) -> Iterable[bytes]:  # noqa: C901  one case a path
     path = environ["PATH_INFO"]
     body = environ["wsgi.input"]
     if path == "/echo":
@@ -86,5 +86,5 @@ if __name__ == "__main__":
 
     launcher = Launcher(slots, limits.grace_period, lambda slot: None)
     launcher.launch([Worker(listener, slots, slot, build, settings) for slot in range(workers)])
-    print("listens on %s port %d" % listener.getsockname(), flush=True)
+    print("listens on {} port {}".format(*listener.getsockname()), flush=True)
     launcher.wait()

@@ -141,7 +141,7 @@ def test_a_bad_chunked_body_is_never_whole(echo: Process, body: bytes) -> None:
     assert status(answer) in {200, 400}  # 200: the answer had begun, and was cut
 
 
-CHUNKED = b"5;ext=\"v\"\r\nhello\r\n1\r\n \r\n5\r\nworld\r\n0\r\nTrailer: x\r\nHost: other\r\n\r\n"
+CHUNKED = b'5;ext="v"\r\nhello\r\n1\r\n \r\n5\r\nworld\r\n0\r\nTrailer: x\r\nHost: other\r\n\r\n'
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 1000])
@@ -177,9 +177,7 @@ def test_keep_alive(echo: Process) -> None:
 
 
 def test_http_1_0_keep_alive_and_close(echo: Process) -> None:
-    answer = echo.raw(
-        get(b"/", b"Connection: keep-alive", version=b"HTTP/1.0") + get(b"/stream", version=b"HTTP/1.0")
-    )
+    answer = echo.raw(get(b"/", b"Connection: keep-alive", version=b"HTTP/1.0") + get(b"/stream", version=b"HTTP/1.0"))
     first, second = answer.split(b"HTTP/1.1 200 OK\r\n")[1:]
     assert b"Connection: keep-alive" in first
     assert b"Transfer-Encoding" not in second
@@ -187,8 +185,15 @@ def test_http_1_0_keep_alive_and_close(echo: Process) -> None:
 
 
 def test_an_upgrade_is_ignored_and_its_body_framed(echo: Process) -> None:
-    upgrade = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA")
-    for framing, body in ((b"Content-Length: 11", b"GET / HTTP/"), (b"Transfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n")):
+    upgrade = (
+        b"Connection: Upgrade, HTTP2-Settings",
+        b"Upgrade: h2c",
+        b"HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+    )
+    for framing, body in (
+        (b"Content-Length: 11", b"GET / HTTP/"),
+        (b"Transfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n"),
+    ):
         answer = echo.raw(get(b"/echo", *upgrade, framing, method=b"POST") + body + get(b"/", CLOSE.strip()))
         assert answer.count(b"HTTP/1.1 200 OK") == 2, answer
         assert answer.endswith(b"hello")
