@@ -22,6 +22,7 @@ from app.errors import ConfigurationError
 from app.inventory import file
 from app.inventory.aai import Aai, AaiSettings
 from app.inventory.cache import CachedInventory, Layered, Lifetimes, Unconfigured
+from app.inventory.generations import Generations
 from app.inventory.model import Inventory
 from app.net.loop import Loop
 from app.net.resolver import Resolver
@@ -57,7 +58,7 @@ def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambd
     """
     logs.set_up(conf.logs.format, conf.logs.level)
     sizing = size(conf.server.workers, conf.server.workers_max, conf.server.worker_memory)
-    files = Files(conf)
+    shared = Shared(conf)
     listener = open_listener(conf.server.host, conf.server.port, conf.server.backlog)
     address = listener.getsockname()[:2]
     LOG.info("%s", sizing.reason)
@@ -66,7 +67,7 @@ def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambd
     directory = _metrics_directory(conf, address[1])
     slots = Slots(sizing.workers)
     settings = Settings(_limits(conf), _server_tls(conf))
-    build = partial(_build, conf, files, slots, directory)
+    build = partial(_build, conf, shared, slots, directory)
     workers = [Worker(listener, slots, slot, build, settings) for slot in range(sizing.workers)]
     others = [Exporter(directory, listener)] if directory is not None else []
     launcher = Launcher(slots, conf.server.grace_period, metrics.slot_ended)
@@ -90,8 +91,8 @@ def _metrics_directory(conf: cfg.ConfigOpts, port: int) -> Path | None:
     return directory
 
 
-class Files:
-    """What is read from files once, before the fork: a broken one ends the start."""
+class Shared:
+    """What is made once, before the fork, and shared by all workers: a file that is broken ends the start."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         path = Path(conf.plugins.map_file) if conf.plugins.map_file else TODAYS_MAP
@@ -100,6 +101,7 @@ class Files:
         self.plugins: PluginMap = plugins.load_map(path)
         self.built_in = file.load_regions(file.BUILT_IN)
         self.regions = file.load_regions(Path(conf.inventory.regions_file)) if conf.inventory.regions_file else None
+        self.generations = Generations()
         LOG.info("provider-plugin map: %s", path)
 
 
@@ -108,14 +110,14 @@ def origin(protocol: str, address: str, port: int) -> Origin | None:
     return Origin(protocol, address, port or DEFAULT_PORTS[protocol]) if address else None
 
 
-def _build(conf: cfg.ConfigOpts, files: Files, slots: Slots, directory: Path | None, loop: Loop, slot: int) -> Served:
+def _build(conf: cfg.ConfigOpts, shared: Shared, slots: Slots, directory: Path | None, loop: Loop, slot: int) -> Served:
     """In a worker: everything that serves requests."""
     worker_metrics = _metrics(conf, slot) if directory is not None else None
     client = _client(conf, loop, worker_metrics)
     broker = Broker(
         api.builtin(),
-        files.plugins,
-        _inventory(conf, files, loop, worker_metrics),
+        shared.plugins,
+        _inventory(conf, shared, loop, worker_metrics),
         _forwarder(conf, client, worker_metrics),
         client,
         loop.gather,
@@ -171,11 +173,11 @@ def _forwarder(conf: cfg.ConfigOpts, client: Client, worker_metrics: Metrics | N
     return Forwarder(client, timeouts, worker_metrics.upstream if worker_metrics else _unmeasured)
 
 
-def _inventory(conf: cfg.ConfigOpts, files: Files, loop: Loop, worker_metrics: Metrics | None) -> Inventory:
+def _inventory(conf: cfg.ConfigOpts, shared: Shared, loop: Loop, worker_metrics: Metrics | None) -> Inventory:
     """The built-in regions, the operator's file, then A&AI."""
-    layers: list[Inventory] = [files.built_in]
-    if files.regions is not None:
-        layers.append(files.regions)
+    layers: list[Inventory] = [shared.built_in]
+    if shared.regions is not None:
+        layers.append(shared.regions)
     where = origin(conf.aai.protocol, conf.aai.address, conf.aai.port)
     if where is None:
         return Layered(*layers, Unconfigured())
@@ -191,7 +193,7 @@ def _inventory(conf: cfg.ConfigOpts, files: Files, loop: Loop, worker_metrics: M
     options = conf.inventory
     lifetimes = Lifetimes(options.cache_ttl, options.negative_ttl, options.stale_ttl)
     observed = worker_metrics.inventory_cache if worker_metrics else _unmeasured
-    return Layered(*layers, CachedInventory(source, lifetimes, observed))
+    return Layered(*layers, CachedInventory(source, lifetimes, shared.generations, observed))
 
 
 def _limits(conf: cfg.ConfigOpts) -> Limits:

@@ -38,9 +38,7 @@ def route(plugin: Plugin, target: bytes, msb: Origin | None) -> Destination:
     rewritten = rewrite(target, plugin.name)
     if plugin.endpoint is not None:
         origin, base = plugin.endpoint
-        return Destination(
-            origin, base.encode() + _strip(rewritten, plugin.strip_prefix.encode(), plugin.name), plugin.name
-        )
+        return Destination(origin, base.encode() + _strip(rewritten, plugin), plugin.name)
     if msb is not None:
         return Destination(msb, rewritten, plugin.name)
     port = SERVICE_PORTS.get(plugin.name)
@@ -48,14 +46,16 @@ def route(plugin: Plugin, target: bytes, msb: Origin | None) -> Destination:
         raise PluginUnknown(
             f"The plugin {plugin.name} has no address: set its endpoint in the provider-plugin map, or MSB_ADDR."
         )
-    prefix = plugin.strip_prefix.encode() or SERVICE_PREFIXES.get(plugin.name, b"")
-    return Destination(Origin("http", plugin.name, port), _strip(rewritten, prefix, plugin.name), plugin.name)
+    return Destination(Origin("http", plugin.name, port), _strip(rewritten, plugin), plugin.name)
 
 
-def _strip(target: bytes, prefix: bytes, plugin: str) -> bytes:
+def _strip(target: bytes, plugin: Plugin) -> bytes:
+    """The target less what MSB would have taken off."""
+    named = plugin.strip_prefix
+    prefix = SERVICE_PREFIXES.get(plugin.name, b"") if named is None else named.encode()
     if not prefix:
         return target
     rest = target[len(prefix) :]
     if not target.startswith(prefix) or rest[:1] not in (b"", b"/", b"?"):
-        raise NotFound(f"The region's plugin, {plugin}, serves only what is below {prefix.decode()}.")
+        raise NotFound(f"The region's plugin, {plugin.name}, serves only what is below {prefix.decode()}.")
     return rest if rest.startswith(b"/") else b"/" + rest

@@ -24,11 +24,11 @@ HOP_BY_HOP = frozenset(
 REPLACED = HOP_BY_HOP | {b"host", b"content-length", b"expect", b"x-invocationid", b"x-onap-invocationid"}
 """Of a request: what is dropped here or set anew."""
 
-PROTECTED = frozenset((b"host", b"content-length", b"authorization", b"x-auth-token", b"x-onap-requestid"))
-"""What a `Connection` header cannot take away: a client that names them would have a plugin read another request."""
-
 REQUEST_IDS = (b"x-onap-requestid", b"x-requestid", b"x-transactionid", b"x-ecomp-requestid")
 """In the order in which they count (ONAP's logging guideline)."""
+
+PROTECTED = frozenset((b"host", b"content-length", b"authorization", b"x-auth-token", *REQUEST_IDS))
+"""What a `Connection` header cannot take away: a client that names them would have a plugin read another request."""
 
 VALID_ID = re.compile(rb"[!-~]{1,128}")
 

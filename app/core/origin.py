@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+VISIBLE = re.compile(r"[!-~]+")
 
 UNIX = "unix"
 """The scheme of an origin whose `host` is the path of a Unix socket."""
@@ -38,6 +41,8 @@ def parse_origin(url: str) -> tuple[Origin, str]:
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         raise ValueError("it is not of the form http(s)://host:port")
-    if "@" in parts.netloc or parts.query or parts.fragment or not url.isascii() or not url.isprintable():
+    if "@" in parts.netloc or parts.query or parts.fragment or not VISIBLE.fullmatch(url):
         raise ValueError("it holds more than http(s)://host:port/base")
+    if parts.port == 0:
+        raise ValueError("its port is 0")
     return Origin(parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]), parts.path.rstrip("/")

@@ -15,11 +15,12 @@ BUILT_IN = Path(__file__).parent.parent / "data" / "provider-plugin.json"
 
 
 class Plugin(NamedTuple):
-    """A provider plugin: its name, and its own address and base path where the map gives them."""
+    """A provider plugin: its name, and where the map gives them its own address and base path, and what is stripped
+    from a target that goes to it directly (None: what is known of the plugin, see `app.core.address`)."""
 
     name: str
     endpoint: tuple[Origin, str] | None = None
-    strip_prefix: str = ""
+    strip_prefix: str | None = None
 
 
 class _Type(NamedTuple):
@@ -99,7 +100,8 @@ def _plugin(fields: Mapping[str, object], where: str) -> Plugin | None:
     if prefix and not prefix.startswith("/"):
         raise ConfigurationError(f"{where}.strip_prefix {prefix!r} does not begin with '/'")
     try:
-        return Plugin(name, parse_origin(url) if url else None, prefix.rstrip("/"))
+        stripped = prefix.rstrip("/") if "strip_prefix" in fields else None
+        return Plugin(name, parse_origin(url) if url else None, stripped)
     except ValueError as error:
         raise ConfigurationError(f"{where}.endpoint {url!r}: {error}") from None
 

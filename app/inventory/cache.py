@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from app.core.region import Region
 from app.errors import BrokerError, RegionIncomplete, RegionNotFound, UpstreamError
+from app.inventory.generations import Generations
 from app.inventory.model import Cloud, Inventory
 from app.net.singleflight import SingleFlight
 
@@ -28,6 +29,7 @@ class Lifetimes:
 
 @dataclass(slots=True)
 class _Entry:
+    generation: int
     cloud: Cloud | None = None
     error: BrokerError | None = None
     fresh_until: float = 0.0
@@ -41,32 +43,33 @@ class CachedInventory:
         self,
         source: Inventory,
         lifetimes: Lifetimes,
+        generations: Generations,
         observed: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`observed` is told `hit`, `miss` or `stale` for each look-up."""
         self._source = source
         self._lifetimes = lifetimes
+        self._generations = generations
         self._observed = observed
         self._clock = clock
         self._entries: OrderedDict[Region, _Entry] = OrderedDict()
-        self._flights: SingleFlight[Region, Cloud] = SingleFlight()
-        self._forgotten: dict[Region, int] = {}
+        self._flights: SingleFlight[tuple[Region, int], Cloud] = SingleFlight()
 
     def find(self, region: Region, request_id: str) -> Cloud:
+        generation = self._generations.of(region)
         entry = self._entries.get(region)
+        if entry is not None and entry.generation != generation:
+            entry = None
         if entry is not None and self._clock() < entry.fresh_until:
             self._entries.move_to_end(region)
             return self._remembered(entry)
         self._observed("miss")
-        return self._flights.run(region, lambda: self._ask(region, request_id))
+        return self._flights.run((region, generation), lambda: self._ask(region, request_id, generation, entry))
 
     def forget(self, region: Region) -> None:
-        """Drop what is remembered; what a look-up under way brings is not remembered either."""
-        self._entries.pop(region, None)
-        self._forgotten[region] = self._forgotten.get(region, 0) + 1
-        if len(self._forgotten) > MOST:
-            self._forgotten.clear()
+        """Drop what any worker remembers; what a look-up under way brings is not remembered either."""
+        self._generations.advance(region)
 
     def _remembered(self, entry: _Entry) -> Cloud:
         if entry.cloud is not None:
@@ -74,39 +77,36 @@ class CachedInventory:
             return entry.cloud
         self._observed("hit")
         assert entry.error is not None
-        raise entry.error
+        raise entry.error.with_traceback(None)  # else the traceback would grow with each request, and hold its frames
 
-    def _ask(self, region: Region, request_id: str) -> Cloud:
-        generation = self._forgotten.get(region, 0)
-        before = self._entries.get(region)
+    def _ask(self, region: Region, request_id: str, generation: int, before: _Entry | None) -> Cloud:
         now = self._clock()
+        times = self._lifetimes
         try:
             cloud = self._source.find(region, request_id)
         except (RegionNotFound, RegionIncomplete) as error:
-            self._keep(region, generation, _Entry(error=error, fresh_until=now + self._lifetimes.negative))
+            self._keep(region, _Entry(generation, error=error, fresh_until=now + times.negative))
             raise
         except UpstreamError as error:
             return self._fallen_back(region, generation, before, error)
-        times = self._lifetimes
-        self._keep(region, generation, _Entry(cloud, None, now + times.fresh, now + times.fresh + times.stale))
+        self._keep(region, _Entry(generation, cloud, None, now + times.fresh, now + times.fresh + times.stale))
         return cloud
 
     def _fallen_back(self, region: Region, generation: int, before: _Entry | None, error: UpstreamError) -> Cloud:
         """The last good answer, or the error; either for a short time, so that a slow inventory costs its time-out
         only now and then."""
         now = self._clock()
-        entry = _Entry(error=error, fresh_until=now + self._lifetimes.negative)
+        entry = _Entry(generation, error=error, fresh_until=now + self._lifetimes.negative)
         if before is not None and before.cloud is not None and now < before.stale_until:
             entry.cloud, entry.stale_until = before.cloud, before.stale_until
-        self._keep(region, generation, entry)
+            entry.fresh_until = min(entry.fresh_until, before.stale_until)
+        self._keep(region, entry)
         if entry.cloud is None:
             raise error
         self._observed("stale")
         return entry.cloud
 
-    def _keep(self, region: Region, generation: int, entry: _Entry) -> None:
-        if self._forgotten.get(region, 0) != generation:
-            return
+    def _keep(self, region: Region, entry: _Entry) -> None:
         self._entries[region] = entry
         self._entries.move_to_end(region)
         if len(self._entries) > MOST:

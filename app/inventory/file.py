@@ -57,6 +57,9 @@ def load_regions(path: Path) -> FileInventory:
 def _region(entry: object, where: str) -> Region:
     if not isinstance(entry, dict):
         raise ConfigurationError(f"{where} is no object")
+    for key in ("cloud-type", "cloud-region-version"):
+        if not isinstance(entry.get(key, ""), str):
+            raise ConfigurationError(f"{where}: {key} is not a text; write it in quotes")
     return Region(_name(entry, "cloud-owner", where), _name(entry, "cloud-region-id", where))
 
 

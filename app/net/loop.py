@@ -69,27 +69,33 @@ class Loop:
     def gather(self, functions: Sequence[Callable[[], T]], at_once: int) -> list[T]:
         """Run all in greenlets, at most `at_once` together, and return their results in order.
 
-        The functions handle their own errors. A greenlet that is thrown out of this wait leaves
+        The first error of one is raised once all have ended. A greenlet that is thrown out of this wait leaves
         those already started to end by themselves, and starts no more.
         """
         results: dict[int, T] = {}
+        errors: list[Exception] = []
         waiting = list(enumerate(functions))[::-1]
         waiter = Waiter(self)
 
         def work(_: None) -> None:
             while waiting:
                 index, function = waiting.pop()
-                results[index] = function()
-            if len(results) == len(functions):
+                try:
+                    results[index] = function()
+                except Exception as error:  # raised where the results are waited for
+                    errors.append(error)
+            if len(results) + len(errors) == len(functions):
                 self.later(0, waiter.wake)
 
         for _ in range(min(at_once, len(functions))):
             self.later(0, self.run, work, None)
         try:
-            while len(results) < len(functions):
+            while len(results) + len(errors) < len(functions):
                 waiter.wait()
         finally:
             waiting.clear()
+        if errors:
+            raise errors[0]
         return [results[index] for index in range(len(functions))]
 
     def _work(self, function: Callable[[Any], object] | None, argument: Any) -> None:

@@ -27,7 +27,7 @@ class SingleFlight(Generic[K, V]):
             if outcome is not None:
                 value, error = outcome
                 if error is not None:
-                    raise error
+                    raise error.with_traceback(None)
                 return cast("V", value)
         flight = self._flights[key] = Event()
         outcome = None

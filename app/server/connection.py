@@ -12,18 +12,16 @@ import ssl
 import struct
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from greenlet import getcurrent, greenlet
 
 from app.errors import BrokerError, ClientGone, RequestTimeout, Unavailable
-from app.net.loop import READ, Waiter
+from app.net.loop import READ, Loop, Waiter
 from app.server.body import RequestBody
-from app.server.exchange import Exchange, refusal
-from app.server.protocol import RequestParser
-
-if TYPE_CHECKING:
-    from app.server.serving import Server
+from app.server.exchange import Application, Environ, Exchange, refusal
+from app.server.limits import Limits
+from app.server.protocol import Head, RequestParser
 
 LOG = logging.getLogger(__name__)
 
@@ -36,6 +34,21 @@ the client may lose the answer (RFC 9112, 9.6)."""
 
 RESET = struct.pack("ii", 1, 0)
 AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Server(Protocol):
+    """What a connection needs of the server that accepted it."""
+
+    loop: Loop
+    limits: Limits
+    application: Application
+    serving: int
+    draining: bool
+
+    def overloaded(self, head: Head) -> bool: ...
+    def environ(self, head: Head, body: RequestBody, peer: str) -> Environ: ...
+    def refused(self, error: BrokerError, request_id: str, peer: str) -> None: ...
+    def lost(self, connection: Connection) -> None: ...
 
 
 class Connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -27,7 +28,7 @@ class Validation:
     def read(self, route: Route, method: str, body: bytes) -> Any:
         """The body's JSON document; raises `BadRequest` that names what is wrong with it."""
         try:
-            document = json.loads(body, parse_constant=_no_json)
+            document = json.loads(body, parse_constant=_no_json, parse_float=_finite)
         except (ValueError, RecursionError):
             raise BadRequest("Send the body as JSON.") from None
         try:
@@ -35,6 +36,12 @@ class Validation:
         except fastjsonschema.JsonSchemaValueException as error:
             raise BadRequest(f"Send a body as declared in swagger.json: {error.message}.") from None
         return document
+
+
+def _finite(text: str) -> float:
+    """1e999 would be sent on as Infinity."""
+    value = float(text)
+    return value if math.isfinite(value) else _no_json(text)
 
 
 def _no_json(constant: str) -> NoReturn:

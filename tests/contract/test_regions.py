@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
 
-from tests.conftest import Process, a_broker
+from tests.conftest import Process, a_broker, until
 from tests.contract.conftest import BASE, PASSWORD, V0, Simulated, of
 
 
@@ -160,3 +161,22 @@ def test_the_values_of_todays_chart_mean_unset(framework: str) -> None:
         status, _, body = broker.ask("GET", V0 + "/x")
     assert status == 502
     assert "multicloud-vio" in json.loads(body)["error"]["message"]
+
+
+def test_every_worker_forgets_a_region_that_is_registered(
+    scene: dict[str, str], framework: str, aai: Simulated, plugin: Simulated
+) -> None:
+    with a_broker(framework, 2, **scene) as broker:
+
+        def all_know() -> bool:
+            with contextlib.ExitStack() as stack:  # one connection is one worker's, and of many each has its share
+                for sock in [stack.enter_context(broker.connect()) for _ in range(12)]:
+                    sock.sendall(f"GET {BASE}/v0/CloudOwner_RegionOne/x HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                    assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+            return len(aai.asked()) == 2
+
+        until(lambda: sum("serves" in line for line in broker.lines) == 2)
+        until(all_know)
+        broker.ask("POST", f"{BASE}/v0/CloudOwner_RegionOne/registry", b"")
+        aai.control("DELETE", "/_recorded")
+        until(all_know)
