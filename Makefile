@@ -19,7 +19,7 @@ lint: $(VENV)/installed  ## ruff and mypy
 	$(BIN)/mypy
 
 bench: $(VENV)/installed  ## side by side with nginx: requests a second, as ratios
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(BENCH)
 
 docs: $(VENV)/installed  ## generate the configuration's table and the sample file
 	$(BIN)/python -m app.conf.docs

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 
 from oslo_config import cfg
@@ -53,8 +54,12 @@ class JsonFormatter(logging.Formatter):
 
 
 def _timestamp(seconds: float) -> str:
-    whole = time.strftime(DATES, time.gmtime(seconds))
-    return f"{whole}.{int(seconds * 1000) % 1000:03d}Z"
+    return f"{_second(int(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return time.strftime(DATES, time.gmtime(seconds))
 
 
 AccessLog = Callable[[str, str, str, str, str, int, float], None]

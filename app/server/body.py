@@ -126,3 +126,10 @@ class RequestBody:
         except BrokerError:
             return False
         return self.complete and not self._pieces
+
+
+def no_body(loop: Loop) -> RequestBody:
+    """Of all requests without one."""
+    body = RequestBody(loop, 0, False, 0.0, lambda: None, lambda: None)
+    body.complete = True
+    return body

@@ -11,11 +11,11 @@ import socket
 import ssl
 import struct
 import time
-import uuid
 from typing import Protocol
 
 from greenlet import getcurrent, greenlet
 
+from app.core.ids import new_id
 from app.errors import BrokerError, ClientGone, RequestTimeout, Unavailable
 from app.net.loop import READ, Loop, Waiter
 from app.server.body import RequestBody
@@ -44,6 +44,8 @@ class Server(Protocol):
     application: Application
     serving: int
     draining: bool
+    no_body: RequestBody
+    waiting: set[Connection]
 
     def overloaded(self, head: Head) -> bool: ...
     def environ(self, head: Head, body: RequestBody, peer: str) -> Environ: ...
@@ -183,15 +185,29 @@ class Connection:
         if server.overloaded(head):
             self._refuse(Unavailable("The broker serves as many requests as it can; send this one again later."))
             return
-        body = RequestBody(
-            server.loop, head.length, head.framed, server.limits.body_timeout, self._demanded, self._listen
-        )
-        self._exchange = Exchange(self, head, body, server.environ(head, body, self.peer))
         self.deadline = NEVER
-        if rest or parser.complete or head.length == 0:
-            self._body(body, rest)
+        if head.framed:
+            body = RequestBody(server.loop, head.length, True, server.limits.body_timeout, self._demanded, self._listen)
+            self._exchange = Exchange(self, head, body, server.environ(head, body, self.peer))
+            if rest or parser.complete or head.length == 0:
+                self._body(body, rest)
+        else:
+            body = server.no_body
+            self._exchange = Exchange(self, head, body, server.environ(head, body, self.peer))
+            self._rest = rest
+            if rest:
+                self._stop_listening()
         server.loop.run(self._serve, self._exchange)
-        if self._exchange is not None and not self._rest and not self._exchange.body.full:
+        if self._exchange is None or self._listener is not None:
+            return
+        if self._exchange.body.complete:
+            server.waiting.add(self)  # most answers are there before anybody would look
+        elif not self._rest and not self._exchange.body.full:
+            self._listen()
+
+    def watch(self) -> None:
+        """From the hub, when an answer takes its time: a client that leaves meanwhile is to be seen (rule 14)."""
+        if self._exchange is not None and not self._rest:
             self._listen()
 
     def _demanded(self) -> None:
@@ -217,6 +233,7 @@ class Connection:
             server.serving -= 1
             self._greenlet = None
         if self._exchange is exchange:
+            server.waiting.discard(self)
             self._served += 1
             self._finish(exchange)
 
@@ -229,7 +246,7 @@ class Connection:
         LOG.exception("the application failed")
         exchange.close = True
         answer = error if isinstance(error, BrokerError) else BrokerError("The broker failed; see its log.")
-        self.write(refusal(answer, uuid.uuid4().hex, close=True))
+        self.write(refusal(answer, new_id(), close=True))
 
     def _finish(self, exchange: Exchange) -> None:
         """In the request's greenlet: the response is out; go on with the connection, or close it."""
@@ -256,7 +273,7 @@ class Connection:
 
     def _refuse(self, error: BrokerError) -> None:
         """From the hub: answer what never became a request, and close."""
-        request_id = uuid.uuid4().hex
+        request_id = new_id()
         self._server.refused(error, request_id, self.peer)
         self._stop_listening()
         try:
@@ -335,6 +352,7 @@ class Connection:
             return
         self.closed = True
         self._stop_listening()
+        self._server.waiting.discard(self)
         self._server.loop.timed.discard(self)
         self.sock.close()
         self._server.lost(self)

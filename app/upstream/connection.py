@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import ssl
 from collections import deque
@@ -35,8 +36,8 @@ class EarlyAnswerError(Exception):
 class UpstreamConnection:
     """Listens for as long as it lives: an answer needs no arming, and a close in the pool is seen at once."""
 
-    __slots__ = ("_error", "_held", "_listener", "_loop", "_parser", "_pieces", "_sender", "_waiter", "_written",
-                 "closed", "deadline", "on_idle_end", "sock")  # fmt: skip
+    __slots__ = ("_error", "_held", "_listener", "_loop", "_parser", "_pieces", "_poll", "_sender", "_waiter",
+                 "_written", "closed", "deadline", "on_idle_end", "sock")  # fmt: skip
 
     def __init__(self, loop: Loop, sock: socket.socket) -> None:
         self._loop = loop
@@ -52,6 +53,8 @@ class UpstreamConnection:
         self._waiter = Waiter(loop)
         self._written = False
         self._listener: object | None = None
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         self._listen()
 
     # Sending.
@@ -219,15 +222,9 @@ class UpstreamConnection:
         """Whether a connection from the pool was closed, or has bytes that nobody asked for (rule 16)."""
         if self.closed:
             return True
-        try:
-            if not isinstance(self.sock, ssl.SSLSocket):  # which has no peek: there the hub's last look counts
-                self.sock.recv(1, socket.MSG_PEEK)
-                return True
-        except AGAIN:
+        if isinstance(self.sock, ssl.SSLSocket):  # bytes may be a session ticket: there the hub's last look counts
             return False
-        except OSError:
-            return True
-        return False
+        return bool(self._poll.poll(0))
 
     def expire(self) -> None:
         """From the hub: idle in the pool for too long."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable
 
 from app.core import headers as rules
 from app.core.address import Destination
+from app.core.ids import new_id
 from app.core.message import Request, Response
 from app.errors import BrokerError
 from app.upstream.client import Client, Timeouts
@@ -32,7 +32,7 @@ class Forwarder:
             request.headers,
             destination.origin.host_header,
             request.request_id,
-            str(uuid.uuid4()),
+            new_id(),
             body.length,
             body.present,
         )

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from app.core import headers as rules
+from app.core.ids import new_id
 from app.core.message import Headers, Request
 from app.errors import BrokerError, ClientGone
 from app.observability.logs import AccessLog
@@ -97,7 +97,7 @@ class Call:
             head.target,
             head.headers,
             environ["wsgi.input"],
-            rules.request_id(head.headers) or str(uuid.uuid4()),
+            rules.request_id(head.headers) or new_id(),
             environ["REMOTE_ADDR"],
         )
         environ[REQUEST] = self.request

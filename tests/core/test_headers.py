@@ -17,7 +17,8 @@ END_TO_END = (
     b"Set-Cookie", b"Link", b"Via", b"x_under", b"Project",
     b"X-ONAP-RequestID", b"X-RequestID", b"Content-Type", b"Content-Encoding", b"TE-x", b"Connection-Id",
 )  # fmt: skip
-NEVER_NAMED = {b"host", b"content-length", b"authorization", b"x-auth-token", b"x-onap-requestid"}
+IDS = {b"x-onap-requestid", b"x-requestid", b"x-transactionid", b"x-ecomp-requestid"}
+NEVER_NAMED = {b"host", b"content-length", b"authorization", b"x-auth-token"} | IDS
 
 
 def cased(name: bytes) -> st.SearchStrategy[bytes]:

@@ -44,7 +44,7 @@ class Conversation(threading.Thread):
     def __init__(self, sock: socket.socket, script: Sequence[Step], tls: ssl.SSLContext | None) -> None:
         super().__init__(daemon=True)
         self.sock = sock
-        self.received = b""
+        self.received = bytearray()
         self.sent = 0
         self.over = threading.Event()
         self.failure = ""
@@ -82,6 +82,7 @@ class Conversation(threading.Thread):
 
     def read_until(self, mark: bytes) -> None:
         while (found := self.received.find(mark, self._read)) < 0:
+            self._read = max(self._read, len(self.received) - len(mark))
             if not self.receive():
                 self.failure = f"the client closed before {mark!r}"
                 raise ConnectionAbortedError
@@ -148,7 +149,7 @@ class Upstream:
         return len(self.conversations)
 
     def received(self, connection: int = 0) -> bytes:
-        return self.conversations[connection].received if connection < self.count else b""
+        return bytes(self.conversations[connection].received) if connection < self.count else b""
 
     def over(self, connection: int = 0) -> bool:
         """Whether the connection has ended on either side."""
@@ -292,6 +293,12 @@ def stays(condition: Callable[[], object], seconds: float = SOON) -> bool:
     while condition() and time.monotonic() < deadline:
         eventlet.sleep(0.002)
     return bool(condition())
+
+
+def resolves(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[int, tuple[object, ...]]) -> None:
+    """Let every name have these addresses."""
+    found = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
 
 
 # The client.

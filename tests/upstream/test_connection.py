@@ -29,6 +29,7 @@ from tests.upstream.conftest import (
     answer,
     close,
     reset,
+    resolves,
     until,
 )
 
@@ -96,6 +97,14 @@ def test_tls_for_another_host(serve: Serve, make_asker: MakeAsker, authority: Au
     with pytest.raises(UpstreamRefused, match=r"127.0.0.1 is not trusted .*mismatch"):
         make_asker(tls=authority.trusted)(upstream.origin)
     assert upstream.received() == b""
+
+
+def test_tls_checks_the_name_that_was_asked_for(
+    serve: Serve, make_asker: MakeAsker, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream = serve([REQUEST, answer(b"hi")], tls=authority.other)
+    resolves(monkeypatch, (socket.AF_INET, ("127.0.0.1", upstream.origin.port)))
+    assert make_asker(tls=authority.trusted)(upstream.origin._replace(host="other.example")).body == b"hi"
 
 
 def test_tls_unverified(serve: Serve, make_asker: MakeAsker, authority: Authority) -> None:

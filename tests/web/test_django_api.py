@@ -23,10 +23,9 @@ class Handlers:
     table = builtin()
 
 
-@pytest.mark.parametrize("name", ["resolve_request", "make_view_atomic"])
-def test_what_the_handler_overrides_is_what_django_calls(name: str) -> None:
-    assert name in vars(BrokerHandler)
-    assert f"self.{name}(" in inspect.getsource(BaseHandler)
+def test_what_the_handler_overrides_is_what_django_calls() -> None:
+    assert "_get_response" in vars(BrokerHandler)
+    assert "self._get_response" in inspect.getsource(BaseHandler)
 
 
 def test_the_middleware_chain_is_what_django_calls() -> None:
@@ -40,7 +39,7 @@ def test_own_routes_win_and_everything_resolves(version: str) -> None:
     resolver = URLResolver(RegexPattern(r"^/?"), urlpatterns(Handlers()))
     for route in Handlers.table.own_routes(version):
         match = resolver.resolve(f"/api/multicloud/{version}{route.path}")
-        assert match.args == ()
+        assert match.args == (route.path.lstrip("/"),)
     region = {"v0": "/o_r", "v1": "/o/r"}[version]
     assert resolver.resolve(f"/api/multicloud/{version}{region}/x").args == tuple(region[1:].split("/"))
     for path in ("", "*", "/", "//", f"/api/multicloud/{version}"):

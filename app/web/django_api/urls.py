@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 
 from django.http import HttpRequest
 from django.urls import URLPattern, re_path
@@ -16,24 +17,21 @@ View = Callable[..., BrokerResponse]
 
 
 def urlpatterns(broker: Broker) -> list[URLPattern]:
-    """Own endpoints first, since they win over regions that would be named like them."""
-    patterns = []
+    """A region's pattern comes first, since most requests are for one, and leaves the own endpoints' names out."""
+    regions, own_routes = [], []
     for version in VERSIONS:
         base = f"^api/multicloud/{version}/"
-        for route in broker.table.own_routes(version):
-            name = route.path.lstrip("/").replace(".", r"\.")
-            patterns.append(re_path(f"{base}{name}$", own(broker, route)))
-            patterns.append(re_path(f"{base}{name}/", unknown))
-    for version in VERSIONS:
+        routes = {route.path.lstrip("/"): route for route in broker.table.own_routes(version)}
+        own_name = "|".join(map(re.escape, routes))
         names = "/".join(["([^/]*)"] * broker.table.region_segments(version))
-        patterns.append(re_path(f"^api/multicloud/{version}/{names}(?:/|$)", region(broker, version)))
-    patterns.append(re_path("", unknown))
-    return patterns
+        regions.append(re_path(f"{base}(?!(?:{own_name})(?:/|$)){names}(?:/|$)", region(broker, version)))
+        own_routes.append(re_path(f"{base}({own_name})$", own(broker, routes)))
+    return [*regions, *own_routes, re_path("", unknown)]
 
 
-def own(broker: Broker, route: Route) -> View:
-    def view(request: BrokerRequest) -> BrokerResponse:
-        return BrokerResponse(broker.own(route, request.environ[REQUEST]))
+def own(broker: Broker, routes: Mapping[str, Route]) -> View:
+    def view(request: BrokerRequest, name: str) -> BrokerResponse:
+        return BrokerResponse(broker.own(routes[name], request.environ[REQUEST]))
 
     return view
 

@@ -1,0 +1,1 @@
+"""Measures the broker beside nginx doing the same work, in one run, as ratios."""
