@@ -196,12 +196,7 @@ class Client:
             response_time -= time.monotonic() - started
         try:
             connection.begin(method)
-            whole = True
-            if isinstance(body, bytes):
-                connection.send(head + body if body else head, timeouts.idle)
-            else:
-                connection.send(head, timeouts.idle)
-                whole = _stream(connection, body, timeouts.idle)
+            whole = _send(connection, head, body, timeouts.idle)
             connection.wait_head(response_time)
             return UpstreamResponse(connection, origin, self._pool, timeouts.idle, spent=not whole)
         except BaseException:  # whoever ends this request, its client included, ends the upstream's part (rule 14)
@@ -228,6 +223,18 @@ class Client:
         self, address: Address, origin: Origin, seconds: float, tls: ssl.SSLContext | None
     ) -> UpstreamConnection:
         return connect(self._loop, address, seconds, tls, origin.host)
+
+
+def _send(connection: UpstreamConnection, head: bytes, body: Body | bytes, seconds: float) -> bool:
+    """Send a request; whether it was sent whole: an answer may come before."""
+    try:
+        if isinstance(body, bytes):
+            connection.send(head + body if body else head, seconds)
+            return True
+        connection.send(head, seconds)
+    except EarlyAnswerError:
+        return False
+    return _stream(connection, body, seconds)
 
 
 def _stream(connection: UpstreamConnection, body: Body, seconds: float) -> bool:

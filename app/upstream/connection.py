@@ -79,10 +79,24 @@ class UpstreamConnection:
                 late = UpstreamTimeout("The upstream took no more of the request in time.")
                 self._waiter.writable(self.sock.fileno(), seconds, late)
             except OSError:
-                self._raise_if_lost()
+                self._read_what_came()
                 if self.answered:
                     raise EarlyAnswerError from None
+                self._raise_if_lost()
                 raise ConnectionLostError(written=self._written) from None
+
+    def _read_what_came(self) -> None:
+        """Sending failed: the answer that says why may be here already (RFC 9112, 9.5)."""
+        self._sender = None
+        while self._error is None and not self._parser.complete:
+            try:
+                data = self.sock.recv(RECEIVE)
+            except AGAIN:
+                return
+            except OSError:
+                self._ended(clean=False)
+            else:
+                self._received(data) if data else self._ended(clean=True)
 
     def sending(self, throw: Callable[[BaseException], object] | None) -> None:
         """While set, an answer that comes early is thrown into the greenlet that sends a body."""
@@ -150,13 +164,13 @@ class UpstreamConnection:
         except AGAIN:
             return
         except OSError:
-            data = b""
+            data = None
         if self.on_idle_end is not None:  # in the pool: a close, or bytes that nobody asked for
             self.on_idle_end(self)
         elif data:
             self._received(data)
         else:
-            self._ended()
+            self._ended(clean=data is not None)
 
     def _received(self, data: bytes) -> None:
         parser = self._parser
@@ -175,9 +189,10 @@ class UpstreamConnection:
         if parser.head_complete:
             self._advance()
 
-    def _ended(self) -> None:
+    def _ended(self, *, clean: bool) -> None:
+        """A body that ends with the connection is whole only if that was closed in order (RFC 9112, 8)."""
         self._stop_listening()
-        if self._parser.end():
+        if clean and self._parser.end():
             self._advance()
         elif self._parser.started:
             self._fail(UpstreamGarbled("The upstream closed within its answer."))
@@ -274,7 +289,7 @@ def _connect(loop: Loop, sock: socket.socket, address: str | tuple[object, ...],
 
 
 def _shake_hands(loop: Loop, sock: socket.socket, tls: ssl.SSLContext, name: str, seconds: float) -> ssl.SSLSocket:
-    secured = tls.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+    secured = tls.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False, suppress_ragged_eofs=False)
     late = UpstreamTimeout("The upstream did not finish the TLS handshake in time.")
     waiter = Waiter(loop)
     try:

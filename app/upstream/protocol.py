@@ -5,6 +5,8 @@ Knows no socket and no clock. One parser serves a connection, one response after
 
 from __future__ import annotations
 
+import re
+
 import httptools
 
 from app.core.message import Headers
@@ -13,14 +15,21 @@ from app.errors import UpstreamGarbled
 HEAD_LIMIT = 131072
 """Bytes of a response's head, interim ones included; twice what the broker takes from clients."""
 
+CHUNK_OVERHEAD = 16384
+"""Bytes of chunk sizes, extensions and trailers that a body may cost beyond eight times its own length."""
+
 BODILESS = frozenset((204, 304))
+FRAMING = frozenset((b"content-length", b"transfer-encoding"))
+
+REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+"""RFC 9112, 4."""
 
 
 class ResponseParser:
     """`head_complete`, then `pieces` as they come, then `complete`; `reusable` says whether another may follow."""
 
-    __slots__ = ("_head_bytes", "_head_request", "_interim", "_llhttp", "_status", "_until_close",
-                 "complete", "head_complete", "headers", "length", "pieces", "reusable", "status")  # fmt: skip
+    __slots__ = ("_body", "_chunked", "_fed", "_head_bytes", "_head_request", "_interim", "_llhttp", "_status",
+                 "_until_close", "complete", "head_complete", "headers", "length", "pieces", "reusable", "status")  # fmt: skip
 
     def __init__(self) -> None:
         self._llhttp = httptools.HttpResponseParser(self)
@@ -35,7 +44,8 @@ class ResponseParser:
         self._head_request = method == "HEAD"
         self._interim = False
         self._until_close = False
-        self._head_bytes = 0
+        self._chunked = False
+        self._head_bytes = self._fed = self._body = 0
         self._status = b""
         self.pieces.clear()
         self.head_complete = False
@@ -73,8 +83,13 @@ class ResponseParser:
             self.reusable = False
             if not self.complete:
                 raise _garbled(error) from None
-        if not self.head_complete and self._head_bytes > HEAD_LIMIT:
-            raise UpstreamGarbled("The upstream sent a response head that is too large.")
+        if not self.head_complete:
+            if self._head_bytes > HEAD_LIMIT:
+                raise UpstreamGarbled("The upstream sent a response head that is too large.")
+        elif self._chunked:
+            self._fed += len(data)
+            if self._fed > CHUNK_OVERHEAD + 9 * self._body:
+                raise UpstreamGarbled("The upstream sends chunk extensions or trailers without end.")
 
     def end(self) -> bool:
         """The upstream closed: whether the response is whole (RFC 9112, 8)."""
@@ -102,6 +117,8 @@ class ResponseParser:
         status = self._llhttp.get_status_code()
         if status == 101:
             raise UpstreamGarbled("The upstream switched protocols unasked.")
+        if status < 100 or not REASON.fullmatch(self._status):
+            raise UpstreamGarbled("The upstream's status line is no valid one.")
         if status < 200:  # RFC 9110, 15.2: any number of them may come first
             self._interim = True
             self.headers.clear()
@@ -118,16 +135,16 @@ class ResponseParser:
             raise UpstreamGarbled("The upstream does not speak HTTP/1.1.")
         if not self._llhttp.should_keep_alive():
             self.reusable = False
-        framing = {n: v for name, v in self.headers if (n := name.lower()) in (b"content-length", b"transfer-encoding")}
-        coding = framing.get(b"transfer-encoding")
-        if coding is not None and (coding.lower() != b"chunked" or version == "1.0" or len(framing) > 1):
+        framing = [(n, v) for name, v in self.headers if (n := name.lower()) in FRAMING]
+        self._chunked = any(name == b"transfer-encoding" for name, _ in framing)
+        if self._chunked and (len(framing) > 1 or framing[0][1].lower() != b"chunked" or version == "1.0"):
             raise UpstreamGarbled("The upstream's framing of the body is not to be trusted.")
         if self._head_request or self.status in BODILESS:
             self.length = 0
             self.complete = True  # no body comes, whatever the head says
-        elif coding is None and b"content-length" in framing:
-            self.length = int(framing[b"content-length"])
-        elif coding is None:
+        elif framing and not self._chunked:
+            self.length = int(framing[0][1])
+        elif not self._chunked:
             self._until_close = True
             self.reusable = False
 
@@ -135,6 +152,7 @@ class ResponseParser:
         if self.complete:  # after the end, or where no body may be
             self.reusable = False
         else:
+            self._body += len(piece)
             self.pieces.append(piece)
 
     def on_message_complete(self) -> None:
