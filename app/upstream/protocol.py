@@ -29,7 +29,8 @@ class ResponseParser:
     """`head_complete`, then `pieces` as they come, then `complete`; `reusable` says whether another may follow."""
 
     __slots__ = ("_body", "_chunked", "_fed", "_head_bytes", "_head_request", "_interim", "_llhttp", "_status",
-                 "_until_close", "complete", "head_complete", "headers", "length", "pieces", "reusable", "status")  # fmt: skip
+                 "_until_close", "complete", "head_complete", "headers", "length", "pieces", "reusable",
+                 "status")  # fmt: skip
 
     def __init__(self) -> None:
         self._llhttp = httptools.HttpResponseParser(self)
