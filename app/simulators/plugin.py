@@ -139,7 +139,8 @@ class Plugin:
             return Answer(202)
         nics = self._cloud.get(key, server).get("nicArray", [])
         if port:
-            return Answer(200, next(nic for nic in nics if nic["portId"] == port))
+            found = [nic for nic in nics if nic["portId"] == port]
+            return Answer(200, found[0]) if found else Answer(404, {"error": f"there is no interface {port}"})
         return Answer(200, {"interfaces": nics})
 
 

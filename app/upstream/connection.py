@@ -21,6 +21,10 @@ HIGH_WATER = 65536
 AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
+MISMATCH = (62, 64)
+"""OpenSSL's verify codes of a wrong hostname and a wrong address."""
+
+
 class ConnectionLostError(Exception):
     """The upstream closed before the first byte of its answer; `written`: whether it may have seen the request."""
 
@@ -289,7 +293,7 @@ def _connect(loop: Loop, sock: socket.socket, address: str | tuple[object, ...],
 
 
 def _shake_hands(loop: Loop, sock: socket.socket, tls: ssl.SSLContext, name: str, seconds: float) -> ssl.SSLSocket:
-    secured = tls.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False, suppress_ragged_eofs=False)
+    secured = tls.wrap_socket(sock, server_hostname=name.rstrip("."), do_handshake_on_connect=False, suppress_ragged_eofs=False)
     late = UpstreamTimeout("The upstream did not finish the TLS handshake in time.")
     waiter = Waiter(loop)
     try:
@@ -304,9 +308,8 @@ def _shake_hands(loop: Loop, sock: socket.socket, tls: ssl.SSLContext, name: str
                 return secured
     except ssl.SSLCertVerificationError as error:
         secured.close()
-        raise UpstreamRefused(
-            f"The certificate of {name} is not trusted ({error.verify_message}); set its CA file."
-        ) from None
+        cure = "use a name that it is made out to" if error.verify_code in MISMATCH else "set its CA file"
+        raise UpstreamRefused(f"The certificate of {name} is not trusted ({error.verify_message}); {cure}.") from None
     except OSError:
         secured.close()
         raise UpstreamRefused(f"There was no TLS handshake with {name}; is it served by https?") from None
