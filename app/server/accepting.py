@@ -87,27 +87,20 @@ class Acceptor:
             self._loop.forget(self._armed)
             self._armed = None
 
-    def above_share(self) -> bool:
-        """Whether this worker holds, or has lately taken, more than its share among the live ones.
-
-        What it holds: at most 1/8 above the mean. What it took: at most `AHEAD` above the mean, which is what spreads
-        connections that end as soon as they are answered; one that holds less than 7/8 of the mean takes all the same.
-        """
+    def _above_share(self) -> bool:
         live, slots = self._live, self._slots
-        others = len(live)
-        if others < 2:
+        if len(live) < 2:
             return False
-        held, mean = self._held * others * 8, sum(slots.get(slot, HELD) for slot in live)
-        if not mean * 7 <= held <= mean * 9:
-            return held > mean * 9
-        return (self._total - AHEAD) * others > sum(slots.get(slot, ACCEPTED) for slot in live)
+        held = sum(slots.get(slot, HELD) for slot in live)
+        taken = sum(slots.get(slot, ACCEPTED) for slot in live)
+        return above_share(len(live), self._held, held, self._total, taken)
 
     def _acceptable(self, _: int) -> None:
         if not self._open:
             return
         if len(self._live) < self._slots.count:  # a worker is about to come: its share begins at once
             self._look_around()
-        if self._away < PATIENCE and self.above_share():
+        if self._away < PATIENCE and self._above_share():
             self._away += 1
             self._disarm()
             self._loop.later(LOOK_AWAY, self._arm)
@@ -141,3 +134,15 @@ class Acceptor:
             LOG.error(
                 "cannot accept connections: %s; waiting for one to close (raise the limit of files)", error.strerror
             )
+
+
+def above_share(workers: int, held: int, held_by_all: int, taken: int, taken_by_all: int) -> bool:
+    """Whether a worker holds, or has taken, more than its share of connections.
+
+    What it holds: at most 1/8 above the mean. What it took: at most `AHEAD` above the mean, which is what spreads
+    connections that end as soon as they are answered; one that holds less than 7/8 of the mean takes all the same.
+    """
+    eighths = held * workers * 8
+    if not held_by_all * 7 <= eighths <= held_by_all * 9:
+        return eighths > held_by_all * 9
+    return (taken - AHEAD) * workers > taken_by_all

@@ -293,7 +293,8 @@ def _connect(loop: Loop, sock: socket.socket, address: str | tuple[object, ...],
 
 
 def _shake_hands(loop: Loop, sock: socket.socket, tls: ssl.SSLContext, name: str, seconds: float) -> ssl.SSLSocket:
-    secured = tls.wrap_socket(sock, server_hostname=name.rstrip("."), do_handshake_on_connect=False, suppress_ragged_eofs=False)
+    server = name.rstrip(".")
+    secured = tls.wrap_socket(sock, server_hostname=server, do_handshake_on_connect=False, suppress_ragged_eofs=False)
     late = UpstreamTimeout("The upstream did not finish the TLS handshake in time.")
     waiter = Waiter(loop)
     try:
