@@ -25,11 +25,14 @@ def main() -> None:
     options = parser.parse_args()
     tests = SPECIFIED if options.specification else ((options.requests, options.concurrency),)
     paths = {"vim_types": VIM_TYPES} if options.specification else PATHS
+    failed = 0
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, scene(Path(folder), options.workers) as servers:
         for requests, concurrency in tests:
             print(f"\nab -n {requests} -c {concurrency}, {options.workers} workers, median of {options.runs}")
             for name, path in paths.items():
-                _table(name, measure(servers, path, requests, concurrency, options.runs))
+                failed += _table(name, measure(servers, path, requests, concurrency, options.runs))
+    if failed:
+        raise SystemExit(f"{failed} requests failed")
 
 
 def measure(servers: list[Served], path: str, requests: int, concurrency: int, runs: int) -> dict[str, list[Result]]:
@@ -43,7 +46,8 @@ def measure(servers: list[Served], path: str, requests: int, concurrency: int, r
     return results
 
 
-def _table(name: str, results: dict[str, list[Result]]) -> None:
+def _table(name: str, results: dict[str, list[Result]]) -> int:
+    """Prints the medians; returns how many requests failed."""
     peer = statistics.median(result.rate for result in results["nginx"])
     print(f"\n{name:12} {'req/s':>9} {'ratio':>7} {'seconds':>9} {'CPU us':>8} {'failed':>7}")
     for server, runs in results.items():
@@ -52,6 +56,7 @@ def _table(name: str, results: dict[str, list[Result]]) -> None:
         )
         failed = sum(run.failed for run in runs)
         print(f"{server:12} {rate:9.0f} {rate / peer:7.2f} {seconds:9.2f} {cpu:8.0f} {failed:7}")
+    return sum(run.failed for runs in results.values() for run in runs)
 
 
 if __name__ == "__main__":

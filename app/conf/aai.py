@@ -26,7 +26,7 @@ OPTS = (
         "connect_timeout",
         type=Seconds(0.01, 300),
         default=3.0,
-        help="Seconds to connect, TLS included. At most response_timeout.",
+        help="Seconds to connect, TLS included.",
     ),
     cfg.Opt("response_timeout", type=Seconds(0.01, 300), default=10.0, help="Seconds for the whole answer."),
 )

@@ -9,7 +9,7 @@ from app.conf.types import Seconds
 GROUP = cfg.OptGroup("capacity", help="check_vim_capacity, which asks many VIMs at once.")
 
 OPTS = (
-    cfg.IntOpt("concurrency", default=256, min=1, max=10000, help="VIMs that a worker asks at once."),
+    cfg.IntOpt("concurrency", default=256, min=1, max=10000, help="VIMs that are asked at once for one request."),
     cfg.Opt(
         "timeout",
         type=Seconds(0.01, 3600),

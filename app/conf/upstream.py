@@ -13,7 +13,7 @@ OPTS = (
         "connect_timeout",
         type=Seconds(0.01, 300),
         default=5.0,
-        help="Seconds to connect, TLS included; then 504. At most response_timeout.",
+        help="Seconds to connect, TLS included; then 504.",
     ),
     cfg.Opt(
         "response_timeout",
