@@ -128,9 +128,9 @@ def _build(conf: cfg.ConfigOpts, shared: Shared, slots: Slots, directory: Path |
     application: Application = module.application(broker)
     draining: list[bool] = []
     probes = _probes(slots, draining)
-    exempt = frozenset(path.encode() for path in probes)
     if directory is not None:
         probes["/metrics"] = relay(client, directory)
+    exempt = frozenset(path.encode() for path in probes)
     access = logs.access_log(conf.logs.format) if conf.logs.access else None
     answered = worker_metrics.answered if worker_metrics else _unmeasured
     edge = Edge(application, probes, access, answered)

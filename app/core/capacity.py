@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 from app.core.region import Region, from_pair, from_vim_id
 from app.errors import BadRequest
+
+DEEPEST = 32
+"""Levels of the zones that a plugin answers."""
 
 RESOURCES = ("vCPU", "Memory", "Storage")
 
@@ -40,14 +43,21 @@ def target(version: str, region: Region) -> bytes:
 
 
 def zones(status: int, body: bytes) -> list[object] | None:
-    """The availability zones of a VIM that has room; None of one that has not. Raises `ValueError` for no JSON."""
+    """The availability zones of a VIM that has room; None of one that has not.
+
+    Raises `ValueError` or `RecursionError` for no JSON, or one that is nested too deep.
+    """
     if status != 200:
         return None
-    document = json.loads(body)
+    document = json.loads(body, parse_constant=_no_json)
     if not isinstance(document, dict) or document.get("result") is not True:
         return None
     found = document.get("AZs")
-    return cast("list[object]", found) if isinstance(found, list) else []
+    if not isinstance(found, list):
+        return []
+    if not _at_most(DEEPEST, found):
+        raise ValueError(f"AZs are nested deeper than {DEEPEST}")
+    return cast("list[object]", found)
 
 
 def answer(version: str, vims: Sequence[Vim], found: Sequence[list[object] | None]) -> dict[str, object]:
@@ -56,6 +66,22 @@ def answer(version: str, vims: Sequence[Vim], found: Sequence[list[object] | Non
     if version == "v0":
         return {"VIMs": [named for named, _ in room]}
     return {"VIMs": [{**cast("Mapping[str, object]", named), "AZs": zones} for named, zones in room]}
+
+
+def _no_json(constant: str) -> NoReturn:
+    """Python's parser takes NaN and Infinity, which are no JSON (RFC 8259, 6)."""
+    raise ValueError(constant)
+
+
+def _at_most(depth: int, value: object) -> bool:
+    """Whether a document is nested no deeper; it is to be serialised on a deeper stack than it was parsed on."""
+    level = [value]
+    for _ in range(depth):
+        level = [part for one in level if isinstance(one, list | dict)
+                 for part in (one.values() if isinstance(one, dict) else one)]  # fmt: skip
+        if not level:
+            return True
+    return not any(isinstance(one, list | dict) for one in level)
 
 
 def _v0(named: Any) -> Region | None:

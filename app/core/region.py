@@ -7,8 +7,11 @@ from typing import NamedTuple
 
 from app.errors import BadRequest
 
-VIM_ID = re.compile(r"([0-9A-Za-z-]+)_([0-9A-Za-z_-]+)")
-NAME = re.compile(r"[0-9A-Za-z_-]+")
+LONGEST = 255
+"""Characters of an owner and of a region id; A&AI's are far shorter."""
+
+VIM_ID = re.compile(rf"([0-9A-Za-z-]{{1,{LONGEST}}})_([0-9A-Za-z_-]{{1,{LONGEST}}})")
+NAME = re.compile(rf"[0-9A-Za-z_-]{{1,{LONGEST}}}")
 
 
 class Region(NamedTuple):

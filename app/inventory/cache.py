@@ -13,7 +13,7 @@ from app.inventory.generations import Generations
 from app.inventory.model import Cloud, Inventory
 from app.net.singleflight import SingleFlight
 
-MOST = 100_000
+MOST = 10_000
 """Regions remembered; the one that was used longest ago goes first."""
 
 
@@ -31,7 +31,7 @@ class Lifetimes:
 class _Entry:
     generation: int
     cloud: Cloud | None = None
-    error: BrokerError | None = None
+    refusal: tuple[type[BrokerError], str] | None = None
     fresh_until: float = 0.0
     stale_until: float = 0.0
 
@@ -73,11 +73,12 @@ class CachedInventory:
 
     def _remembered(self, entry: _Entry) -> Cloud:
         if entry.cloud is not None:
-            self._observed("stale" if entry.error is not None else "hit")
+            self._observed("stale" if entry.refusal is not None else "hit")
             return entry.cloud
         self._observed("hit")
-        assert entry.error is not None
-        raise entry.error.with_traceback(None)  # else the traceback would grow with each request, and hold its frames
+        assert entry.refusal is not None
+        kind, message = entry.refusal
+        raise kind(message)
 
     def _ask(self, region: Region, request_id: str, generation: int, before: _Entry | None) -> Cloud:
         now = self._clock()
@@ -85,7 +86,7 @@ class CachedInventory:
         try:
             cloud = self._source.find(region, request_id)
         except (RegionNotFound, RegionIncomplete) as error:
-            self._keep(region, _Entry(generation, error=error, fresh_until=now + times.negative))
+            self._keep(region, _Entry(generation, refusal=_bare(error), fresh_until=now + times.negative))
             raise
         except UpstreamError as error:
             return self._fallen_back(region, generation, before, error)
@@ -96,7 +97,7 @@ class CachedInventory:
         """The last good answer, or the error; either for a short time, so that a slow inventory costs its time-out
         only now and then."""
         now = self._clock()
-        entry = _Entry(generation, error=error, fresh_until=now + self._lifetimes.negative)
+        entry = _Entry(generation, refusal=_bare(error), fresh_until=now + self._lifetimes.negative)
         if before is not None and before.cloud is not None and now < before.stale_until:
             entry.cloud, entry.stale_until = before.cloud, before.stale_until
             entry.fresh_until = min(entry.fresh_until, before.stale_until)
@@ -111,6 +112,11 @@ class CachedInventory:
         self._entries.move_to_end(region)
         if len(self._entries) > MOST:
             self._entries.popitem(last=False)
+
+
+def _bare(error: BrokerError) -> tuple[type[BrokerError], str]:
+    """What to remember of an error: itself it would hold its traceback, with a request and its frames."""
+    return type(error), error.message
 
 
 class Layered:

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 
@@ -67,7 +68,13 @@ AccessLog = Callable[[str, str, str, str, str, int, float], None]
 status, and seconds."""
 
 
-def access_log(form: str, write: Callable[[bytes], object] = lambda line: os.write(1, line)) -> AccessLog:
+def to_stdout(line: bytes) -> None:
+    """A line that cannot be written is lost: a full disk or a reader that is gone must not fail the request."""
+    with suppress(OSError):
+        os.write(1, line)
+
+
+def access_log(form: str, write: Callable[[bytes], object] = to_stdout) -> AccessLog:
     """The access line's writer: an f-string and one write, 3 us where `logging` takes 12."""
     return _json_access(write) if form == "json" else _plain_access(write)
 

@@ -40,11 +40,15 @@ HTTP_2_PREFACE = b"PRI * HTTP/2.0\r\n"
 
 NOT_SERVED = frozenset(("CONNECT", "TRACE"))
 
+EMPTY_LINES = 8
+"""Before a request line; more are refused."""
+
 CHUNK_OVERHEAD = 16384
 """Bytes of chunk sizes, extensions and trailers that a body may cost beyond eight times its own length."""
 
 _cgi_names: dict[bytes, str] = {}
 _CGI_NAMES_LIMIT = 2048
+_CGI_NAME_LONGEST = 64
 
 
 class Head:
@@ -103,7 +107,7 @@ class RequestParser:
     """
 
     __slots__ = ("_body", "_fed", "_headers", "_headers_complete", "_keep_alive", "_limits", "_llhttp",
-                 "_raw", "_tail", "complete", "head", "pieces")  # fmt: skip
+                 "_raw", "_skipped", "_tail", "complete", "head", "pieces")  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -121,12 +125,12 @@ class RequestParser:
         self._keep_alive = False
         self._raw = b""
         self._tail = b""
-        self._fed = self._body = 0
+        self._fed = self._body = self._skipped = 0
 
     @property
     def started(self) -> bool:
         """Whether a part of a message has come."""
-        return bool(self._raw) or self.head is not None
+        return bool(self._raw) or self._skipped > 0 or self.head is not None
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes up to the end of the current message at the most, and return what is left over."""
@@ -141,8 +145,7 @@ class RequestParser:
     def _feed_head(self, data: bytes) -> bytes:
         raw = self._raw + data if self._raw else data
         if not self._fed:
-            while raw.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request line are ignored
-                raw = raw[2:]
+            raw = self._skip_empty_lines(raw)
             if raw in (b"", b"\r"):
                 self._raw = raw
                 return b""
@@ -157,6 +160,15 @@ class RequestParser:
         if self._headers_complete and self.head is None:
             self._begin(head)
         return raw[len(head) :]
+
+    def _skip_empty_lines(self, raw: bytes) -> bytes:
+        """RFC 9112, 2.2: empty lines before a request line are ignored; of a few."""
+        while raw.startswith(b"\r\n"):
+            self._skipped += 1
+            if self._skipped > EMPTY_LINES:
+                raise BadRequest("Send a request line.")
+            raw = raw[2:]
+        return raw
 
     def _check_size(self, head: bytes) -> None:
         limits = self._limits
@@ -275,6 +287,6 @@ def _cgi_name(name: bytes) -> str:
         key = key.replace("-", "_")
     else:
         key = "HTTP_" + key.replace("-", "_")
-    if len(_cgi_names) < _CGI_NAMES_LIMIT:
+    if len(_cgi_names) < _CGI_NAMES_LIMIT and len(name) <= _CGI_NAME_LONGEST:
         _cgi_names[name] = key
     return key

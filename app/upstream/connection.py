@@ -9,7 +9,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 
-from app.errors import BrokerError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
+from app.errors import BrokerError, Unavailable, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from app.net.loop import READ, Loop, Waiter
 from app.net.resolver import Address
 from app.upstream.protocol import ResponseParser
@@ -265,7 +265,12 @@ def connect(
     With `tls` the certificate is checked for `name`. Raises `UpstreamRefused` or `UpstreamTimeout`.
     """
     family = socket.AF_UNIX if isinstance(address, str) else address.family
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise Unavailable(
+            f"The broker can open no connection: {error.strerror}; send the request again later."
+        ) from None
     try:
         sock.setblocking(False)
         if family != socket.AF_UNIX:

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Protocol
 
 from app.core import address, capacity, target
-from app.core.capacity import Vim
 from app.core.message import Body, Request, Response
 from app.core.origin import Origin
 from app.core.plugins import PluginMap
@@ -116,19 +115,21 @@ class Broker:
         """Asks all VIMs at once; one that fails or lingers drops out and is logged, never the rest."""
         version = route.version
         wanted = capacity.parse(version, self._validation.read(route, request.method, _small(request.body)))
-        asked = [partial(self._zones, version, vim, wanted.body, request.request_id) for vim in wanted.vims]
-        found = self._gather(asked, self._capacity.concurrency)
-        return Response.json(200, capacity.answer(version, wanted.vims, found))
+        regions = list(dict.fromkeys(vim.region for vim in wanted.vims if vim.region is not None))
+        asked = [partial(self._zones, version, region, wanted.body, request.request_id) for region in regions]
+        found = dict(zip(regions, self._gather(asked, self._capacity.concurrency), strict=True))
+        for vim in wanted.vims:
+            if vim.region is None:
+                LOG.warning("request %s: no region has the id %.200r: it drops out", request.request_id, vim.named)
+        zones = [found[vim.region] if vim.region is not None else None for vim in wanted.vims]
+        return Response.json(200, capacity.answer(version, wanted.vims, zones))
 
-    def _zones(self, version: str, vim: Vim, body: bytes, request_id: str) -> list[object] | None:
+    def _zones(self, version: str, region: Region, body: bytes, request_id: str) -> list[object] | None:
         """The zones of a VIM with room, else None."""
-        if vim.region is None:
-            LOG.warning("request %s: no region has the id %.200r: it drops out", request_id, vim.named)
-            return None
         settings = self._capacity
         deadline = time.monotonic() + settings.timeout
         try:
-            where = self._destination(vim.region, capacity.target(version, vim.region), request_id)
+            where = self._destination(region, capacity.target(version, region), request_id)
             headers = [(b"Content-Type", b"application/json"), (b"X-ONAP-RequestID", request_id.encode())]
             answer = self._client.fetch(
                 where.origin, "POST", where.target, headers, body,
@@ -139,7 +140,7 @@ class Broker:
             reason = error.message
         except (ValueError, RecursionError):
             reason = "its plugin's answer is no JSON"
-        LOG.warning("request %s: %s drops out: %s", request_id, vim.region.vim_id, reason)
+        LOG.warning("request %s: %s drops out: %s", request_id, region.vim_id, reason)
         return None
 
 
