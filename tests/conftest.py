@@ -37,9 +37,15 @@ class Process:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    @classmethod
+    def of(cls, popen: subprocess.Popen[str], port: int) -> Process:
+        """Of a program that was started elsewhere and whose port is known."""
+        process = cls(popen)
+        process.port = port
+        return process
+
     def _read(self) -> None:
-        assert self.popen.stdout is not None
-        for line in self.popen.stdout:
+        for line in self.popen.stdout or ():
             with self._more:
                 self.lines.append(line)
                 self._more.notify_all()

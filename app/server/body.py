@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -116,12 +117,17 @@ class RequestBody:
             raise StopIteration
         return line
 
-    def drain(self, limit: int) -> bool:
-        """Read and drop what is left, at most `limit` bytes; whether the body's end was reached."""
+    def drain(self, limit: int, seconds: float) -> bool:
+        """Read and drop what is left, at most `limit` bytes and about so many seconds; whether the end was reached."""
         if self.length is not None and self.length - self.received > limit:
             return False
+        deadline = time.monotonic() + seconds
         try:
-            while limit > 0 and (piece := self.piece()):
+            while limit > 0 and time.monotonic() < deadline:
+                self._timeout = min(self._timeout, deadline - time.monotonic())
+                piece = self.piece()
+                if not piece:
+                    break
                 limit -= len(piece)
         except BrokerError:
             return False

@@ -7,6 +7,7 @@ costs a socket, a parser and a look at its deadline.
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import ssl
 import struct
@@ -15,6 +16,7 @@ from typing import Protocol
 
 from greenlet import getcurrent, greenlet
 
+from app.core.headers import request_id as request_id_of
 from app.core.ids import new_id
 from app.errors import BrokerError, ClientGone, RequestTimeout, Unavailable
 from app.net.loop import READ, Loop, Waiter
@@ -31,6 +33,11 @@ LINGER_TIME = 2.0
 LINGER_BYTES = 1 << 20
 """Seconds and bytes for which a closed side is still read: closing over unread bytes resets the connection, and
 the client may lose the answer (RFC 9112, 9.6)."""
+
+DRAIN_TIME = 2.0
+"""Seconds for the rest of a body that the application left unread."""
+
+GONE = select.POLLERR | select.POLLHUP | select.POLLRDHUP
 
 RESET = struct.pack("ii", 1, 0)
 AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -49,7 +56,7 @@ class Server(Protocol):
 
     def overloaded(self, head: Head) -> bool: ...
     def environ(self, head: Head, body: RequestBody, peer: str) -> Environ: ...
-    def refused(self, error: BrokerError, request_id: str, peer: str) -> None: ...
+    def refused(self, error: BrokerError, request_id: str, peer: str, head: Head | None) -> None: ...
     def lost(self, connection: Connection) -> None: ...
 
 
@@ -188,27 +195,43 @@ class Connection:
         self.deadline = NEVER
         if head.framed:
             body = RequestBody(server.loop, head.length, True, server.limits.body_timeout, self._demanded, self._listen)
-            self._exchange = Exchange(self, head, body, server.environ(head, body, self.peer))
-            if rest or parser.complete or head.length == 0:
-                self._body(body, rest)
         else:
             body = server.no_body
-            self._exchange = Exchange(self, head, body, server.environ(head, body, self.peer))
+        environ = server.environ(head, body, self.peer)
+        exchange = self._exchange = Exchange(self, head, body, environ, server.limits.drain)
+        exchange.close = exchange.close or server.draining
+        if not head.framed:
             self._rest = rest
             if rest:
                 self._stop_listening()
-        server.loop.run(self._serve, self._exchange)
-        if self._exchange is None or self._listener is not None:
-            return
-        if self._exchange.body.complete:
+        elif rest or parser.complete or head.length == 0:
+            self._body(body, rest)
+        server.loop.run(self._serve, exchange)
+        if self._exchange is exchange:
             server.waiting.add(self)  # most answers are there before anybody would look
-        elif not self._rest and not self._exchange.body.full:
-            self._listen()
+            if not (body.complete or self._rest or body.full):
+                self._listen()
 
-    def watch(self) -> None:
-        """From the hub, when an answer takes its time: a client that leaves meanwhile is to be seen (rule 14)."""
-        if self._exchange is not None and not self._rest:
+    def watch(self) -> bool:
+        """From the hub, when an answer takes its time: a client that leaves meanwhile is to be seen (rule 14).
+
+        Whether to look again: a connection that is not read, since more of it is here than is wanted, tells of its
+        end only when asked.
+        """
+        exchange = self._exchange
+        if exchange is None or self.closed:
+            return False
+        if not self._rest and not exchange.body.full:
             self._listen()
+        elif self._gone():
+            self._lost()
+            return False
+        return True
+
+    def _gone(self) -> bool:
+        poll = select.poll()
+        poll.register(self.sock, select.POLLRDHUP)
+        return any(events & GONE for _, events in poll.poll(0))
 
     def _demanded(self) -> None:
         """The application waits for the body."""
@@ -239,20 +262,21 @@ class Connection:
 
     def _failed(self, exchange: Exchange, error: Exception) -> None:
         if exchange.started:  # cut, so that nobody takes what went out for the whole (RFC 9112, 8)
-            LOG.warning("a response was cut: %s", error)
+            if not isinstance(error, BrokerError):  # which the application has logged under the request's id
+                LOG.warning("a response was cut: %s", error)
             self._exchange = None
             self.abort()
             return
         LOG.exception("the application failed")
         exchange.close = True
         answer = error if isinstance(error, BrokerError) else BrokerError("The broker failed; see its log.")
-        self.write(refusal(answer, new_id(), close=True))
+        self.write(refusal(answer, new_id(), head_only=exchange.head.method == "HEAD"))
 
     def _finish(self, exchange: Exchange) -> None:
         """In the request's greenlet: the response is out; go on with the connection, or close it."""
         server = self._server
         if not exchange.close and not exchange.body.complete:
-            exchange.close = not exchange.body.drain(server.limits.drain)
+            exchange.close = not exchange.body.drain(server.limits.drain, DRAIN_TIME)
         self._exchange = None
         if exchange.close or server.draining:
             unread = not exchange.body.complete or bool(self._rest)
@@ -273,11 +297,12 @@ class Connection:
 
     def _refuse(self, error: BrokerError) -> None:
         """From the hub: answer what never became a request, and close."""
-        request_id = new_id()
-        self._server.refused(error, request_id, self.peer)
+        head = self._parser.head
+        request_id = (request_id_of(head.headers) if head is not None else None) or new_id()
+        self._server.refused(error, request_id, self.peer, head)
         self._stop_listening()
         try:
-            self.sock.send(refusal(error, request_id, close=True))
+            self.sock.send(refusal(error, request_id, head_only=self._parser.is_head))
         except OSError:
             self.close()
             return
@@ -345,20 +370,31 @@ class Connection:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         except OSError:
             LOG.debug("the connection was closed already")
-        self.close()
+        self.close(in_order=False)
 
-    def close(self) -> None:
+    def close(self, *, in_order: bool = True) -> None:
         if self.closed:
             return
         self.closed = True
         self._stop_listening()
+        if in_order and isinstance(self.sock, ssl.SSLSocket):
+            self._notify()
         self._server.waiting.discard(self)
         self._server.loop.timed.discard(self)
         self.sock.close()
         self._server.lost(self)
 
+    def _notify(self) -> None:
+        """TLS's own end: without it the client cannot tell this close from a cut (RFC 8446, 6.1)."""
+        try:
+            self.sock.unwrap()  # type: ignore[attr-defined]
+        except OSError:
+            LOG.debug("the client does not wait for the end of TLS")
+
     def shed(self) -> None:
         """Drain: close now if nothing would be lost, else after the response."""
+        if self.idle:
+            self.readable()  # a request that has come already is answered
         if self.idle:
             self.close()
         elif self._exchange is not None:

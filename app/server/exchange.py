@@ -42,11 +42,13 @@ class BrokenResponseError(Exception):
 class Exchange:
     """Runs the application for one request and frames its response."""
 
-    __slots__ = ("_chunked", "_headers", "_length", "_sent", "_sink", "_status", "body", "close", "environ", "head",
-                 "started")  # fmt: skip
+    __slots__ = ("_chunked", "_drain", "_headers", "_length", "_sent", "_sink", "_status", "body", "close", "environ",
+                 "head", "started")  # fmt: skip
 
-    def __init__(self, sink: Sink, head: Head, body: RequestBody, environ: Environ) -> None:
+    def __init__(self, sink: Sink, head: Head, body: RequestBody, environ: Environ, drain: int) -> None:
+        """`drain`: bytes of an unread body for which the connection is kept."""
         self._sink = sink
+        self._drain = drain
         self.head = head
         self.body = body
         self.environ = environ
@@ -68,6 +70,8 @@ class Exchange:
                 for piece in iterable:
                     if piece:
                         self.write(piece)
+                    elif not self.started:
+                        self._flush()
                 self._end()
         finally:
             close = getattr(iterable, "close", None)
@@ -95,6 +99,10 @@ class Exchange:
         if self._length is not None and self._sent > self._length:
             raise BrokenResponseError("the application gave more than its Content-Length")
         self._sink.write(b"%b%x\r\n%b\r\n" % (head, len(piece), piece) if self._chunked else head + piece)
+
+    def _flush(self) -> None:
+        """An empty piece: the body takes its time, and the client need not wait for it to see the head."""
+        self._sink.write(self._start(None))
 
     def continue_(self) -> None:
         """Tell a client that waits for it to send its body (RFC 9110, 10.1.1)."""
@@ -151,7 +159,7 @@ class Exchange:
         return head
 
     def _drainable(self) -> bool:
-        return self.body.length is None or self.body.length - self.body.received <= 65536
+        return self._drain > 0 and (self.body.length is None or self.body.length - self.body.received <= self._drain)
 
     def _frame(self, lines: list[str], known: int | None) -> int | None:
         """RFC 9112, 6.1 and 6.3: by length where it is known, else chunked, for HTTP/1.0 by closing."""
@@ -212,12 +220,12 @@ def _date() -> str:
     return _dates[now]
 
 
-def refusal(error: BrokerError, request_id: str, *, close: bool) -> bytes:
-    """A whole response for an error that never reached the application."""
+def refusal(error: BrokerError, request_id: str, *, head_only: bool = False) -> bytes:
+    """A whole response, the connection's last one, for an error that never reached the application."""
     body = error.body(request_id)
     lines = [f"{name}: {value}\r\n" for name, value in error.headers]
     lines += ["Content-Type: application/json\r\n", f"Content-Length: {len(body)}\r\n", _date()]
     lines += [f"X-ONAP-RequestID: {request_id}\r\n"]
-    if close:
-        lines.append("Connection: close\r\n")
-    return _checked(f"HTTP/1.1 {error.status_line}\r\n", lines) + body
+    lines.append("Connection: close\r\n")
+    answer = _checked(f"HTTP/1.1 {error.status_line}\r\n", lines)
+    return answer if head_only else answer + body

@@ -132,6 +132,11 @@ class RequestParser:
         """Whether a part of a message has come."""
         return bool(self._raw) or self._skipped > 0 or self.head is not None
 
+    @property
+    def is_head(self) -> bool:
+        """Whether the message, be it a refused one, is a HEAD request: its answer has no body."""
+        return self._raw.startswith(b"HEAD ")
+
     def feed(self, data: bytes) -> bytes:
         """Take bytes up to the end of the current message at the most, and return what is left over."""
         if self.head is None:

@@ -23,8 +23,9 @@ HEAD = "multicloud.head"
 """The environ's key of the request's `Head`: raw target and headers, which CGI variables cannot hold."""
 
 
-Refused = Callable[[BrokerError, str, str], None]
-"""Is told of each request that never reached the application: the error, a request id, the peer's address."""
+Refused = Callable[[BrokerError, str, str, Head | None], None]
+"""Is told of each request that never reached the application: the error, a request id, the peer's address, and the
+request's head if that was valid."""
 
 
 class Server:
@@ -70,8 +71,8 @@ class Server:
 
     def _watch(self, _: float) -> None:
         """Look at the clients that have waited since the last tick: a listener for each request costs 8 us."""
-        while self.waiting:
-            self.waiting.pop().watch()
+        for connection in [connection for connection in self.waiting if not connection.watch()]:
+            self.waiting.discard(connection)
 
     @property
     def held(self) -> int:
@@ -103,9 +104,9 @@ class Server:
         environ[HEAD] = head
         return environ
 
-    def refused(self, error: BrokerError, request_id: str, peer: str) -> None:
+    def refused(self, error: BrokerError, request_id: str, peer: str, head: Head | None) -> None:
         if self._refused is not None:
-            self._refused(error, request_id, peer)
+            self._refused(error, request_id, peer, head)
 
     def lost(self, connection: Connection) -> None:
         """A connection has closed."""

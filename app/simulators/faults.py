@@ -16,6 +16,7 @@ KNOWN = {
     "reset": "reset the connection without an answer",
     "garbage": "answer with bytes that are not HTTP",
     "cut": "close in the middle of a body with a Content-Length",
+    "cut-at-head": "close after the head, before the body",
     "cut-chunked": "close in the middle of a chunked body",
     "huge": "stream this many bytes",
     "trickle": "seconds between the bytes of the body",

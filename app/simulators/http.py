@@ -192,6 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
             "reset": b"",
             "garbage": b"\x16\x03\x01 this is no HTTP\r\n\r\n",
             "cut": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of i",
+            "cut-at-head": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
             "cut-chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf of i",
             "switch": b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
         }

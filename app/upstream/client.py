@@ -62,9 +62,12 @@ class UpstreamResponse:
             self._release()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Pieces as they arrive; raises `UpstreamTimeout` or `UpstreamGarbled` when the body is cut short."""
+        """Pieces as they arrive, first an empty one if none is there yet; raises `UpstreamTimeout` or `UpstreamGarbled`
+        when the body is cut short."""
         if self.whole is not None:
             yield self.whole
+        elif self._connection is not None and not self._connection.has_more():
+            yield b""  # the head may go on: the body takes its time
         try:
             while self._connection is not None:
                 piece = self._connection.piece(self._idle)
@@ -244,7 +247,7 @@ def _stream(connection: UpstreamConnection, body: Body, seconds: float) -> bool:
     try:
         while piece := body.piece():
             connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece, seconds)
-            if connection.answered:
+            if connection.unwanted:
                 return False
         if chunked:
             connection.send(b"0\r\n\r\n", seconds)

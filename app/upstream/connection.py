@@ -114,6 +114,18 @@ class UpstreamConnection:
         return self._parser.head_complete
 
     @property
+    def unwanted(self) -> bool:
+        """Whether the rest of the request's body is of no use: it was refused, or nobody is there to read it. An
+        early success may well be of an upstream that goes on reading."""
+        return self._error is not None or (
+            self._parser.head_complete and (self._parser.status >= 300 or not self._parser.reusable)
+        )
+
+    def has_more(self) -> bool:
+        """Whether `piece` returns or raises at once."""
+        return bool(self._pieces) or self._parser.complete or self._error is not None
+
+    @property
     def response(self) -> ResponseParser:
         """The status, reason and headers of the answer, once `wait_head` is back."""
         return self._parser
@@ -209,10 +221,10 @@ class UpstreamConnection:
         self._advance()
 
     def _advance(self) -> None:
-        if self._sender is not None:
-            self._sender(EarlyAnswerError())
-        else:
+        if self._sender is None:
             self._waiter.wake()
+        elif self.unwanted:
+            self._sender(EarlyAnswerError())
 
     # The connection's life.
 

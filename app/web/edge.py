@@ -7,6 +7,7 @@ it. The one place where an error of ours becomes HTTP (contract, section 6).
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
@@ -68,16 +69,22 @@ class Edge:
         request = call.request
         self._answered(request.method, request.route or UNROUTED, call.status, seconds)
         if self._access_log is not None:
-            path = request.target.partition(b"?")[0].decode("ascii")
+            path = _path(request.target)
             self._access_log(
                 request.request_id, request.client, request.method, path, request.plugin, call.status, seconds
             )
 
-    def refused(self, error: BrokerError, request_id: str, peer: str) -> None:
-        """The server refused what never became a request."""
-        self._answered("other", UNROUTED, error.status, 0.0)
+    def refused(self, error: BrokerError, request_id: str, peer: str, head: Head | None) -> None:
+        """The server refused what never became a request; without a valid head its method and path are unknown."""
+        method, path = (head.method, _path(head.target)) if head is not None else ("-", "-")
+        self._answered(method if head is not None else "other", UNROUTED, error.status, 0.0)
         if self._access_log is not None:
-            self._access_log(request_id, peer, "-", "-", "", error.status, 0.0)
+            self._access_log(request_id, peer, method, path, "", error.status, 0.0)
+
+
+def _path(target: bytes) -> str:
+    """For the log: the query may hold what is nobody's business."""
+    return target.partition(b"?")[0].decode("ascii")
 
 
 class Call:
@@ -114,7 +121,13 @@ class Call:
         if isinstance(body, list):
             self._edge.done(self)
             return body
-        return self._watch(body)
+        pieces = iter(body)
+        try:
+            first = next(pieces, b"")
+        except BrokerError as error:  # nothing has been sent yet: the client is told as of any other failure
+            _close(body)
+            return self._answer(error, sys.exc_info())
+        return self._watch(body, first, pieces)
 
     def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
         self.status = int(status[:3])
@@ -122,25 +135,37 @@ class Call:
             headers.append((REQUEST_ID, self.request.request_id))
         return self._start_response(status, headers, exc_info)
 
-    def _answer(self, error: Exception) -> list[bytes]:
+    def _answer(self, error: Exception, exc_info: Any = None) -> list[bytes]:
         if not isinstance(error, BrokerError):
             LOG.error("request %s failed", self.request.request_id, exc_info=error)
             error = BrokerError("The broker failed; its log says why, under this request id.")
+        elif error.status >= 500:
+            LOG.warning("request %s: %s: %s", self.request.request_id, error.reason, error.message)
         body = error.body(self.request.request_id)
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *error.headers]
-        self._start(error.status_line, headers)
+        self._start(error.status_line, headers, exc_info)
         self._edge.done(self)
         return [body]
 
-    def _watch(self, body: Iterable[bytes]) -> Iterator[bytes]:
+    def _watch(self, body: Iterable[bytes], first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """A streamed body: the call ends with it."""
         try:
-            yield from body
+            yield first
+            yield from pieces
         except ClientGone:
             self.status = ClientGone.status
             raise
+        except BrokerError as error:
+            self.status = error.status
+            LOG.warning("request %s: the answer was cut: %s", self.request.request_id, error.message)
+            raise
         finally:
-            close = getattr(body, "close", None)
-            if close is not None:
-                close()
+            _close(body)
             self._edge.done(self)
+
+
+def _close(body: Iterable[bytes]) -> None:
+    """PEP 3333: whoever iterates also closes."""
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()

@@ -6,13 +6,16 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import socket
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Process, a_broker, children, read_all, until
+from tests.conftest import ROOT, Process, a_broker, children, read_all, until
 from tests.contract.conftest import V0, V1, Simulated, told
 
 CLOSE = "Connection: close\r\n"
@@ -165,3 +168,66 @@ def test_a_large_upload_to_a_slow_plugin_does_not_grow_the_broker(
 
 def _resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+
+
+def test_a_plugin_that_fails_right_after_its_head_is_told_and_logged(
+    scene: dict[str, str], framework: str, plugin: Simulated
+) -> None:
+    """A 502 while nothing has been sent, else a cut; the log knows it by the client's id, and has no traceback."""
+    with a_broker(framework, **scene) as broker:
+        request = f"GET {V0}/x HTTP/1.1\r\nHost: x\r\nX-Fault: cut-at-head\r\nX-ONAP-RequestID: mine\r\n\r\n"
+        with broker.connect() as sock:
+            sock.sendall(request.encode())
+            answer = read_all(sock)
+        assert broker.end() == 0
+    assert answer.startswith(b"HTTP/1.1 502 ") or answer.endswith((b"<reset>", b"\r\n\r\n"))
+    (access,) = (line for line in broker.log() if line["logger"] == "access")
+    assert (access["status"], access["request_id"]) == (502, "mine")
+    assert [line for line in broker.log() if "request mine" in str(line.get("message"))]
+    assert not [line for line in broker.log() if "traceback" in line]
+
+
+@pytest.mark.parametrize("log_format", ["json", "plain"])
+def test_a_log_that_cannot_be_written_fails_no_request(
+    scene: dict[str, str], framework: str, plugin: Simulated, log_format: str, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = {"WEB_FRAMEWORK": framework, "BROKER_SERVER_PORT": str(port), "BROKER_LOGS_FORMAT": log_format}
+    with open("/dev/full", "w") as full:
+        env = {**os.environ, **scene, **settings, "BROKER_SERVER_WORKERS": "1"}
+        popen = subprocess.Popen([sys.executable, "-m", "app", "serve"], cwd=ROOT, env=env, stdout=full, stderr=full)
+    broker = Process.of(popen, port)
+    try:
+        until(lambda: _listens(port))
+        assert broker.ask("POST", V0 + "/t/networks", b"{}")[0] == 400  # the plugin's own answer
+        assert broker.ask("GET", V0 + "/tenants")[0] == 200
+        assert broker.raw(b"no http\r\n\r\n").startswith(b"HTTP/1.1 ")
+    finally:
+        popen.terminate()
+        assert popen.wait(30) == 0
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
+def test_without_descriptors_for_plugins_a_request_is_a_503(
+    scene: dict[str, str], framework: str, plugin: Simulated
+) -> None:
+    with a_broker(framework, **scene) as broker, contextlib.ExitStack() as stack:
+        sock = stack.enter_context(broker.connect())
+        sock.sendall(f"GET {V0.replace('vmware_fake', 'bad')}/x HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert sock.recv(4096).startswith(b"HTTP/1.1 400")
+        worker = next(
+            pid
+            for pid in children(broker.popen.pid)
+            if any(f'"pid": {pid},' in line and "serves" in line for line in broker.lines)
+        )
+        taken = {int(fd.name) for fd in Path(f"/proc/{worker}/fd").iterdir()}
+        free = next(number for number in range(10_000) if number not in taken)
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (free, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        sock.sendall(f"GET {V0}/x HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert sock.recv(4096).startswith(b"HTTP/1.1 503")

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 warnings.filterwarnings("ignore", message="(?s).*Eventlet is deprecated")
 
+from app.net.loop import Loop, Waiter  # noqa: E402
 from app.server.launcher import Launcher, open_listener  # noqa: E402
 from app.server.limits import Limits  # noqa: E402
 from app.server.slots import ACCEPTED, HELD, Slots  # noqa: E402
@@ -19,6 +20,7 @@ from app.server.worker import Served, Settings, Worker  # noqa: E402
 workers = int(sys.argv[1])
 limits = Limits(**json.loads(sys.argv[2])) if len(sys.argv) > 2 else Limits()
 slots = Slots(workers)
+loops: list[Loop] = []
 
 
 def application(environ, start_response) -> Iterable[bytes]:  # noqa: C901  one case a path
@@ -30,6 +32,15 @@ def application(environ, start_response) -> Iterable[bytes]:  # noqa: C901  one 
     if path == "/unread":
         start_response("200 OK", [("Content-Length", "2")])
         return [b"ok"]
+    if path == "/wait":
+        start_response("200 OK", [])
+        return waiting()
+    if path == "/waiting":
+        start_response("200 OK", [])
+        return [str(len(waiters)).encode()]
+    if path == "/head-first":
+        start_response("200 OK", [])
+        return head_first()
     if path == "/pid":
         start_response("200 OK", [])
         return [str(os.getpid()).encode()]
@@ -68,6 +79,26 @@ def application(environ, start_response) -> Iterable[bytes]:  # noqa: C901  one 
     return [b"hello"]
 
 
+waiters: list[Waiter] = []
+
+
+def waiting() -> Iterable[bytes]:
+    """For ever, or until the client leaves."""
+    waiter = Waiter(loops[0])
+    waiters.append(waiter)
+    try:
+        waiter.wait()
+        yield b"never"
+    finally:
+        waiters.remove(waiter)
+
+
+def head_first() -> Iterable[bytes]:
+    yield b""
+    Waiter(loops[0]).wait()
+    yield b"never"
+
+
 def dying() -> Iterable[bytes]:
     yield b"some"
     raise RuntimeError("as asked")
@@ -79,7 +110,9 @@ if __name__ == "__main__":
     settings = Settings(limits)
 
     def build(loop, slot):
-        def refused(error, request_id, peer):
+        loops.append(loop)
+
+        def refused(error, request_id, peer, head):
             logging.getLogger("refused").info("%s %s", error.status, error.message)
 
         return Served(application, frozenset(), refused, lambda: None, lambda _: None)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import Process, read_all, started
+from tests.conftest import Process, read_all, started, until
 
 LIMITS = {
     "request_line": 1024,
@@ -303,3 +303,36 @@ def test_a_client_that_reads_slowly_bounds_what_is_held(echo: Process) -> None:
         assert (code, back) == (200, b"hello")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert echo.ask("GET", "/")[0] == 200
+
+
+@pytest.mark.parametrize("bad", [b"Host: a b", b"Host: x\r\nExpect: nothing", b"Host: x\r\nContent-Length: x"])
+def test_a_refused_head_request_gets_no_body(echo: Process, bad: bytes) -> None:
+    answer = echo.raw(b"HEAD / HTTP/1.1\r\n" + bad + b"\r\n\r\n")
+    assert status(answer) in (400, 417)
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_many_empty_lines_are_no_request(echo: Process) -> None:
+    assert status(echo.raw(b"\r\n" * 8 + get(b"/", CLOSE.strip()))) == 200
+    assert status(echo.raw(b"\r\n" * 9 + get(b"/", CLOSE.strip()))) == 400
+
+
+def test_empty_lines_do_not_put_the_deadline_off(echo: Process) -> None:
+    with echo.connect() as sock:
+        sock.sendall(b"\r\n")
+        assert status(read_all(sock)) == 408
+
+
+def test_a_pipelining_client_that_leaves_is_seen_while_nothing_is_read(echo: Process) -> None:
+    """Its second request stays unread behind the first one's answer; /wait ends only when it is told of the end."""
+    with echo.connect() as sock:
+        sock.sendall(get(b"/wait") + get(b"/"))
+        until(lambda: b"1" in echo.raw(get(b"/waiting", CLOSE.strip())).rpartition(b"\r\n")[2])
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    until(lambda: b"0" in echo.raw(get(b"/waiting", CLOSE.strip())).rpartition(b"\r\n")[2], 5)
+
+
+def test_a_head_is_sent_before_a_body_that_takes_its_time(echo: Process) -> None:
+    with echo.connect() as sock:
+        sock.sendall(get(b"/head-first"))
+        assert sock.recv(4096).endswith(b"\r\n\r\n")

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -132,6 +133,15 @@ def test_a_second_ctrl_c_cuts() -> None:
         until(lambda: _refused(process))
         assert process.end(signal.SIGINT) == 0
         assert not read_all(busy).endswith(b"0\r\n\r\n")
+
+
+def test_an_unread_body_that_never_comes_does_not_hold_the_end_up() -> None:
+    with started(ECHO, "1") as process, process.connect() as sock:
+        sock.sendall(b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n")
+        assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+        started_at = time.monotonic()
+        assert process.end() == 0
+        assert time.monotonic() - started_at < 10  # the grace period is 30
 
 
 def test_what_outlives_the_grace_period_is_cut_and_counted() -> None:

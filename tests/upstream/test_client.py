@@ -417,9 +417,22 @@ def test_an_early_answer_is_told_while_the_upstream_takes_no_more(length: int | 
     read.set()
 
 
+def test_an_early_success_does_not_end_the_upload(ask: Asker, serve: Serve) -> None:
+    answered = Event()
+    upstream = serve([reads(b"first"), answer(b"hello"), lambda _: answered.set(), reads(b"second")])
+
+    def second() -> bytes:
+        until(answered.is_set)
+        return b"second"
+
+    got = ask(upstream.origin, "POST", body=Upload(b"first", second, b"third", length=None))
+    assert (got.status, got.body) == (200, b"hello")
+    assert b"third" in upstream.received()
+
+
 def test_an_early_answer_may_go_on_after_the_upload_was_given_up(ask: Asker, serve: Serve) -> None:
     opened = Event()
-    upstream = serve([reads(b"first"), answer(b"hello")[:-2], opened, b"lo"])
+    upstream = serve([reads(b"first"), answer(b"hello", status=b"413 Too Large")[:-2], opened, b"lo"])
     response = ask.open(upstream.origin, "POST", body=Upload(b"first", ask.never))
     opened.set()
     assert ask.run(lambda: whole(response)).body == b"hello"

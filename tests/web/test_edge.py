@@ -190,7 +190,7 @@ def test_a_streamed_body_goes_on_piece_by_piece_and_the_call_ends_with_it() -> N
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(ClientGone(), 499), (UpstreamGarbled("cut"), 200)], ids=["client gone", "cut by the plugin"]
+    ("error", "status"), [(ClientGone(), 499), (UpstreamGarbled("cut"), 502)], ids=["client gone", "cut by the plugin"]
 )
 def test_a_stream_that_breaks_off_is_cancelled_and_counted(error: BaseException, status: int) -> None:
     stream = Stream(b"a", error=error)
@@ -229,7 +229,7 @@ def test_what_no_route_took_is_counted_so() -> None:
 
 def test_what_the_server_refused_is_counted_and_logged() -> None:
     story = Story(answering([]))
-    story.edge.refused(BadRequest("x"), "id-2", "10.0.0.7")
+    story.edge.refused(BadRequest("x"), "id-2", "10.0.0.7", None)
     assert story.counted == [("other", "unmatched", 400)]
     assert story.lines == [("id-2", "10.0.0.7", "-", "-", "", 400)]
 
@@ -237,5 +237,5 @@ def test_what_the_server_refused_is_counted_and_logged() -> None:
 def test_without_an_access_log_requests_are_counted_still() -> None:
     story = Story(answering([]), logs=False)
     story.call()
-    story.edge.refused(BadRequest("x"), "id-2", "10.0.0.7")
+    story.edge.refused(BadRequest("x"), "id-2", "10.0.0.7", None)
     assert [counted[2] for counted in story.counted] == [200, 400]
