@@ -8,7 +8,7 @@ WEB_FRAMEWORK ?= django
 .PHONY: run test lint bench docs requirements clean
 
 run: $(VENV)/installed  ## start the broker with its simulators, ready to try
-	@WEB_FRAMEWORK=$(WEB_FRAMEWORK) $(BIN)/python -m app demo
+	@WEB_FRAMEWORK=$(WEB_FRAMEWORK) exec $(BIN)/python -m app demo
 
 test: $(VENV)/installed $(CLIENTS)/installed lint  ## all tests, both frameworks
 	$(BIN)/pytest -n 2 --dist loadfile

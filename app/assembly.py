@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import shutil
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from oslo_config import cfg
 
@@ -17,7 +20,6 @@ from app.conf import secret
 from app.conf.metrics import directory as metrics_directory
 from app.core import plugins
 from app.core.origin import DEFAULT_PORTS, Origin
-from app.core.plugins import PluginMap
 from app.errors import ConfigurationError
 from app.inventory import file
 from app.inventory.aai import Aai, AaiSettings
@@ -38,11 +40,14 @@ from app.upstream.client import Client, Timeouts
 from app.upstream.forward import Forwarder
 from app.upstream.pool import Pool
 from app.web import api
-from app.web.broker import Broker, CapacitySettings
+from app.web.broker import Broker
+from app.web.capacity import CapacitySettings
 from app.web.edge import Application, Edge, Probe
 from app.web.health import Health
 
 LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FRAMEWORKS = {"django": "app.web.django_api.application", "pecan": "app.web.pecan_api.application"}
 """The value of `web_framework`, and the module whose `application(broker)` is the WSGI application."""
@@ -64,31 +69,42 @@ def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambd
     LOG.info("%s", sizing.reason)
     LOG.info("version %s listens on %s port %d, framework %s", VERSION, *address, conf.server.web_framework)
     _tell_unset(conf)
-    directory = _metrics_directory(conf, address[1])
     slots = Slots(sizing.workers)
     settings = Settings(_limits(conf), _server_tls(conf))
-    build = partial(_build, conf, shared, slots, directory)
-    workers = [Worker(listener, slots, slot, build, settings) for slot in range(sizing.workers)]
-    others = [Exporter(directory, listener)] if directory is not None else []
-    launcher = Launcher(slots, conf.server.grace_period, metrics.slot_ended)
-    launcher.launch(workers, others)
-    ready(address)
-    launcher.wait()
+    with _metrics_directory(conf, address) as directory:
+        build = partial(_build, conf, shared, slots, directory)
+        workers = [Worker(listener, slots, slot, build, settings) for slot in range(sizing.workers)]
+        others = [Exporter(directory, listener)] if directory is not None else []
+        launcher = Launcher(slots, conf.server.grace_period, metrics.slot_ended)
+        launcher.launch(workers, others)
+        ready(address)
+        launcher.wait()
     LOG.info("the broker has ended")
 
 
-def _metrics_directory(conf: cfg.ConfigOpts, port: int) -> Path | None:
-    """One a port, so that brokers of one machine do not share it; None with metrics off."""
+def check_files(conf: cfg.ConfigOpts) -> None:
+    """Whether the files that the start reads are what they should be. Raises `ConfigurationError`."""
+    Shared(conf)
+
+
+@contextmanager
+def _metrics_directory(conf: cfg.ConfigOpts, address: tuple[str, int]) -> Iterator[Path | None]:
+    """One an address, so that brokers of one machine do not share it, and gone at the end; None with metrics off."""
     if not conf.metrics.enabled:
-        return None
-    directory = metrics_directory(conf.metrics.directory) / str(port)
+        yield None
+        return
     try:
+        directory = metrics_directory(conf.metrics.directory) / "{}:{}".format(*address)
         metrics.prepare(directory)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot write the metrics' directory {directory}: {error.strerror}; set BROKER_METRICS_DIRECTORY"
+            f"metrics.directory cannot be written ({error.strerror or error}): set BROKER_METRICS_DIRECTORY to one "
+            "that can, or BROKER_METRICS_ENABLED to false"
         ) from None
-    return directory
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 class Shared:
@@ -98,11 +114,20 @@ class Shared:
         path = Path(conf.plugins.map_file) if conf.plugins.map_file else TODAYS_MAP
         if not conf.plugins.map_file and not path.exists():
             path = plugins.BUILT_IN
-        self.plugins: PluginMap = plugins.load_map(path)
+        regions = conf.inventory.regions_file
+        self.plugins = _named("plugins.map_file", plugins.load_map, path)
         self.built_in = file.load_regions(file.BUILT_IN)
-        self.regions = file.load_regions(Path(conf.inventory.regions_file)) if conf.inventory.regions_file else None
+        self.regions = _named("inventory.regions_file", file.load_regions, Path(regions)) if regions else None
         self.generations = Generations()
         LOG.info("provider-plugin map: %s", path)
+
+
+def _named(option: str, load: Callable[[Path], T], path: Path) -> T:
+    """What a file holds; an error names the option too."""
+    try:
+        return load(path)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{option}: {error.message}") from None
 
 
 def origin(protocol: str, address: str, port: int) -> Origin | None:

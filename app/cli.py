@@ -50,9 +50,10 @@ def _serve(argv: list[str]) -> int:
 
 
 def _check_config(argv: list[str]) -> int:
+    from app.assembly import check_files
     from app.conf.verbs import check_config
 
-    return check_config(_files("check-config", argv).config_file, os.environ)
+    return check_config(_files("check-config", argv).config_file, os.environ, check_files)
 
 
 def _show_config(argv: list[str]) -> int:

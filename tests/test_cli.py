@@ -56,10 +56,27 @@ def test_a_bad_value_ends_the_start_with_one_line(verb: str, environ: dict[str, 
     assert all(part in done.stdout + done.stderr for part in named)
 
 
+@pytest.mark.parametrize("verb", ["serve", "check-config"])
 @pytest.mark.parametrize("content", ["{", "[]", '{"vmware": []}', '{"vmware": {"provider_plugin": "a b"}}'])
-def test_a_broken_map_is_one_line_that_names_it(tmp_path, content: str) -> None:
+def test_a_broken_map_is_one_line_that_names_it(tmp_path, content: str, verb: str) -> None:
     file = tmp_path / "map.json"
     file.write_text(content)
-    done = run("serve", BROKER_PLUGINS_MAP_FILE=str(file))
+    done = run(verb, BROKER_PLUGINS_MAP_FILE=str(file))
     assert (done.returncode, done.stderr.count("\n")) == (78, 1), done.stderr
     assert str(file) in done.stderr
+    assert "plugins.map_file" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["serve", "check-config"])
+def test_a_broken_regions_file_is_one_line_that_names_it(verb: str) -> None:
+    done = run(verb, BROKER_INVENTORY_REGIONS_FILE="/etc/hostname")
+    assert (done.returncode, done.stderr.count("\n")) == (78, 1), done.stderr
+    assert "inventory.regions_file: the regions file /etc/hostname" in done.stderr
+
+
+def test_a_metrics_directory_that_cannot_be_written_is_one_line(tmp_path) -> None:
+    file = tmp_path / "no-directory"
+    file.write_text("")
+    done = run("serve", BROKER_METRICS_DIRECTORY=str(file / "below"), BROKER_SERVER_PORT="0", BROKER_LOGS_LEVEL="ERROR")
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (78, 1, ""), done
+    assert "BROKER_METRICS_DIRECTORY" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, children, started, until
+from tests.conftest import ROOT, Process, children, started, until
 
 
 def descendants(pid: int) -> list[int]:
@@ -34,6 +35,34 @@ def test_the_three_requests_work_and_nothing_is_left(framework: str, signo: int,
         assert len(pids) >= 4
         assert demo.end(signo) == 0
         assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT])
+def test_make_run_ends_all_that_it_started(signo: int) -> None:
+    """A signal to make alone; Ctrl-C in a terminal reaches its children too, as the test above has it."""
+    env = {**os.environ, "BROKER_SERVER_PORT": "0", "PYTHONUNBUFFERED": "1"}
+    popen = subprocess.Popen(
+        ["make", "run"],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    make = Process(popen)
+    try:
+        make.read_until("Ctrl-C ends everything")
+        pids = descendants(popen.pid)
+        assert len(pids) >= 5
+        if signo == signal.SIGINT:
+            os.killpg(popen.pid, signo)
+        else:
+            popen.send_signal(signo)
+        popen.wait(30)
+        until(lambda: not [pid for pid in pids if Path(f"/proc/{pid}").exists()])
+    finally:
+        make.close()
 
 
 def test_nothing_is_left_of_a_killed_demonstration() -> None:

@@ -14,7 +14,7 @@ OPTS = (
         "timeout",
         type=Seconds(0.01, 3600),
         default=20.0,
-        help="Seconds for one VIM, its look-up and connection included; a later one drops out. "
+        help="Seconds for the whole answer; VIMs that have not answered by then drop out. "
         "Keep it below the client's own (OOF: 30).",
     ),
 )

@@ -17,9 +17,9 @@ OPTS = (
     cfg.Opt(
         "directory",
         type=DIRECTORY,
-        help="Where the workers' files go, into a directory named by the port, which is emptied at each start; unset: "
-        "/dev/shm/multicloud-metrics where /dev/shm can be written, else multicloud-metrics in the directory of "
-        "temporary files.",
+        help="Where the workers' files go, into a directory named by the address, which is removed at the end; unset: "
+        "/dev/shm/multicloud-metrics-UID where /dev/shm can be written, else multicloud-metrics-UID in the directory "
+        "of temporary files.",
     ),
 )
 
@@ -27,8 +27,11 @@ SHARED_MEMORY = Path("/dev/shm")
 
 
 def directory(setting: str | None) -> Path:
-    """Where the metrics' files go, for the value of the option `directory`; resolved when it is needed."""
+    """Where the metrics' files go, for the value of the option `directory`; resolved when it is needed.
+
+    Raises `OSError` where there is no directory of temporary files either.
+    """
     if setting:
         return Path(setting)
     parent = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
-    return parent / "multicloud-metrics"
+    return parent / f"multicloud-metrics-{os.getuid()}"

@@ -8,16 +8,22 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from oslo_config import cfg
+
 from app.conf.loading import load
 from app.conf.rendering import render, show
 from app.errors import ConfigurationError
 
 
-def check_config(files: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """Say whether the broker would start with this configuration."""
+def check_config(
+    files: Sequence[str], environ: Mapping[str, str] = os.environ, also: Callable[[cfg.ConfigOpts], None] | None = None
+) -> int:
+    """Say whether the broker would start with this configuration; `also` checks what is not known here."""
 
     def verdict() -> str:
-        load(files, environ)
+        conf = load(files, environ)
+        if also is not None:
+            also(conf)
         return "the configuration is valid\n"
 
     return _printed(verdict)

@@ -45,10 +45,10 @@ def target(version: str, region: Region) -> bytes:
 def zones(status: int, body: bytes) -> list[object] | None:
     """The availability zones of a VIM that has room; None of one that has not.
 
-    Raises `ValueError` or `RecursionError` for no JSON, or one that is nested too deep.
+    Raises `ValueError` or `RecursionError` for another status than 200, no JSON, or one that is nested too deep.
     """
     if status != 200:
-        return None
+        raise ValueError(f"status {status}")
     document = json.loads(body, parse_constant=_no_json)
     if not isinstance(document, dict) or document.get("result") is not True:
         return None

@@ -39,6 +39,10 @@ class Timed(Protocol):
     def expire(self) -> None: ...
 
 
+class _TooLateError(Exception):
+    """A wait has taken as long as it may."""
+
+
 class Loop:
     """The hub of this process, one wheel of deadlines and a pool of greenlets."""
 
@@ -66,11 +70,11 @@ class Loop:
         worker = self._spare.pop() if self._spare else greenlet(self._work, self.hub.greenlet)
         worker.switch(function, argument)
 
-    def gather(self, functions: Sequence[Callable[[], T]], at_once: int) -> list[T]:
+    def gather(self, functions: Sequence[Callable[[], T]], at_once: int, seconds: float) -> list[T | None]:
         """Run all in greenlets, at most `at_once` together, and return their results in order.
 
-        The first error of one is raised once all have ended. A greenlet that is thrown out of this wait leaves
-        those already started to end by themselves, and starts no more.
+        After `seconds` those that have not ended give None; they end by themselves, and no more are started, as when
+        a greenlet is thrown out of this wait. The first error of one is raised once the wait is over.
         """
         results: dict[int, T] = {}
         errors: list[Exception] = []
@@ -90,13 +94,15 @@ class Loop:
         for _ in range(min(at_once, len(functions))):
             self.later(0, self.run, work, None)
         try:
-            while len(results) + len(errors) < len(functions):
-                waiter.wait()
+            if functions:
+                waiter.wait(seconds, _TooLateError())
+        except _TooLateError:
+            pass
         finally:
             waiting.clear()
         if errors:
             raise errors[0]
-        return [results[index] for index in range(len(functions))]
+        return [results.get(index) for index in range(len(functions))]
 
     def _work(self, function: Callable[[Any], object] | None, argument: Any) -> None:
         while function is not None:

@@ -40,9 +40,12 @@ class Answer(NamedTuple):
 
 
 class UpstreamResponse:
-    """A response whose body may still arrive: iterate for its pieces; `close` at any time cancels the rest."""
+    """A response whose body may still arrive: iterate for its pieces; `close` at any time cancels the rest.
 
-    __slots__ = ("_connection", "_idle", "_origin", "_pool", "headers", "length", "reason", "status", "whole")
+    `idle` is how many seconds the next piece may take.
+    """
+
+    __slots__ = ("_connection", "_origin", "_pool", "headers", "idle", "length", "reason", "status", "whole")
 
     def __init__(self, connection: UpstreamConnection, origin: Origin, pool: Pool, idle: float, *, spent: bool) -> None:
         """`spent`: the request was not sent whole, so that the connection is of no further use."""
@@ -54,7 +57,7 @@ class UpstreamResponse:
         self._connection: UpstreamConnection | None = connection
         self._origin = origin
         self._pool = pool
-        self._idle = idle
+        self.idle = idle
         if spent:
             parser.reusable = False
         self.whole = connection.take_all()
@@ -70,7 +73,7 @@ class UpstreamResponse:
             yield b""  # the head may go on: the body takes its time
         try:
             while self._connection is not None:
-                piece = self._connection.piece(self._idle)
+                piece = self._connection.piece(self.idle)
                 if not piece:
                     self._release()
                     return
@@ -151,7 +154,7 @@ class Client:
         response_timeout: float,
         limit: int = 1 << 20,
     ) -> Answer:
-        """A small request and its whole answer, at most `limit` bytes, within about `response_timeout` seconds.
+        """A small request and its whole answer, at most `limit` bytes, within `response_timeout` seconds.
 
         Adds Host and the body's length. Raises as `send` does.
         """
@@ -168,7 +171,8 @@ class Client:
                 size += len(piece)
                 if size > limit:
                     raise UpstreamGarbled(f"The upstream's answer is longer than {limit} bytes.")
-                if time.monotonic() > deadline:
+                response.idle = deadline - time.monotonic()
+                if response.idle <= 0:
                     raise UpstreamTimeout("The upstream did not end its answer in time.")
         finally:
             response.close()

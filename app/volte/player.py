@@ -60,6 +60,7 @@ class Player:
     _worked: set[str] = field(default_factory=set)
     _existed: set[str] = field(default_factory=set)
     _unsure: set[str] = field(default_factory=set)  # kinds whose creation was sent and gave no id
+    _unanswered: set[str] = field(default_factory=set)  # of these, those that may still be under way
     _deleted: set[str] = field(default_factory=set)
     _now: _Attempt = field(default_factory=lambda: _Attempt(""))
 
@@ -169,12 +170,17 @@ class Player:
         if kind.name not in self._unsure:
             return
         self._now.path = self.region + fill_path(kind.collection, self._available(step))
-        found = answers.named(self._read(kind.collection), kind.plural, self._name(kind))
-        self._unsure.discard(kind.name)
-        if found is not None:
-            self._made[kind.name] = found
-        else:
-            self._now.path = step.path
+        for _ in self.patience.rounds():
+            found = answers.named(self._read(kind.collection), kind.plural, self._name(kind))
+            if found is not None:
+                self._unsure.discard(kind.name)
+                self._made[kind.name] = found
+                return
+            if kind.name not in self._unanswered:  # it was refused, and is not there
+                self._unsure.discard(kind.name)
+                break
+            self.watch.note(f"looking for a {kind.name} that may still come")
+        self._now.path = step.path
 
     # Checks, one for each of `Check`: each sends the step and returns what there is to say. All raise `Failure`.
 
@@ -194,6 +200,10 @@ class Player:
             document = self._send(step).document()
         except Unreachable:
             self._unsure.discard(kind.name)
+            raise
+        except Failure:
+            if self._now.status is None:
+                self._unanswered.add(kind.name)
             raise
         id_ = answers.identifier(document)
         self._unsure.discard(kind.name)

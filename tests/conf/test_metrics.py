@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,4 +21,4 @@ def test_unset_it_is_in_shared_memory_where_that_is_there(
         shared.mkdir()
     monkeypatch.setattr(metrics, "SHARED_MEMORY", shared)
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    assert metrics.directory(None) == (shared if there else temporary) / "multicloud-metrics"
+    assert metrics.directory(None) == (shared if there else temporary) / f"multicloud-metrics-{os.getuid()}"

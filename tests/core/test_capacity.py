@@ -64,13 +64,32 @@ def test_where_a_vim_is_asked(version: str, path: bytes) -> None:
         (200, b'{"result": 1}', None),
         (200, b"{}", None),
         (200, b"[true]", None),
-        (201, b'{"result": true}', None),
-        (404, b"no json", None),
-        (500, b"", None),
     ],
 )
 def test_only_a_200_with_a_true_result_is_room(status: int, body: bytes, found: list[object] | None) -> None:
     assert zones(status, body) == found
+
+
+@pytest.mark.parametrize("status", [201, 204, 404, 500])
+def test_another_status_is_told_apart(status: int) -> None:
+    with pytest.raises(ValueError, match=f"status {status}"):
+        zones(status, b'{"result": true}')
+
+
+@pytest.mark.parametrize("depth", [31, 32, 33, 900])
+def test_zones_are_nested_within_bounds(depth: int) -> None:
+    body = b'{"result": true, "AZs": ' + b"[" * depth + b"]" * depth + b"}"
+    if depth <= 32:
+        assert zones(200, body) is not None
+    else:
+        with pytest.raises(ValueError, match="deeper than 32"):
+            zones(200, body)
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity"])
+def test_what_is_no_json_is_not_passed_on(number: bytes) -> None:
+    with pytest.raises(ValueError, match=number.decode()):
+        zones(200, b'{"result": true, "AZs": [%b]}' % number)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff"], ids=["empty", "html", "bytes"])

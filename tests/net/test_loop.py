@@ -257,7 +257,7 @@ def test_a_client_that_is_gone_is_no_news(loop: Loop, caplog: pytest.LogCaptureF
 def test_functions_run_side_by_side_and_results_are_in_order(loop: Loop, count: int, at_once: int, most: int) -> None:
     gate = Gate(loop)
     opener = eventlet.spawn(keep_opening, gate)
-    assert loop.gather([partial(gate, number) for number in range(count)], at_once) == list(range(count))
+    assert loop.gather([partial(gate, number) for number in range(count)], at_once, 5) == list(range(count))
     assert gate.most == most
     opener.kill()
 
@@ -269,11 +269,11 @@ def keep_opening(gate: Gate) -> None:
 
 
 def test_nothing_to_run_is_done_at_once(loop: Loop) -> None:
-    assert loop.gather([], 5) == []
+    assert loop.gather([], 5, 5) == []
 
 
 def test_functions_that_do_not_wait_are_all_run(loop: Loop) -> None:
-    assert loop.gather([partial(int, number) for number in range(100)], 3) == list(range(100))
+    assert loop.gather([partial(int, number) for number in range(100)], 3, 5) == list(range(100))
 
 
 def test_who_is_thrown_out_starts_no_more(loop: Loop) -> None:
@@ -284,7 +284,7 @@ def test_who_is_thrown_out_starts_no_more(loop: Loop) -> None:
         started.append(number)
         return gate(number)
 
-    thread = eventlet.spawn(loop.gather, [partial(work, number) for number in range(5)], 2)
+    thread = eventlet.spawn(loop.gather, [partial(work, number) for number in range(5)], 2, 5)
     eventlet.sleep(0.01)
     thread.kill()
     with pytest.raises(GreenletExit):
@@ -301,7 +301,7 @@ def test_gather_raises_the_error_of_one_once_all_have_ended() -> None:
 
     def work() -> None:
         with pytest.raises(ValueError, match="as asked"):
-            loop.gather([fail, lambda: ended.append(1) or 1], 2)
+            loop.gather([fail, lambda: ended.append(1) or 1], 2, 5)
         done.append(True)
 
     loop = Loop()
@@ -311,3 +311,14 @@ def test_gather_raises_the_error_of_one_once_all_have_ended() -> None:
     while not done and time.monotonic() < deadline:
         eventlet.sleep(0.01)
     assert (done, ended) == ([True], [1])
+
+
+def test_gather_gives_none_for_what_takes_too_long(loop: Loop) -> None:
+    results: list[object] = []
+    waiter = Waiter(loop)
+    loop.later(0, loop.run, lambda _: results.append(loop.gather([lambda: 1, waiter.wait, lambda: 3], 2, 0.05)), None)
+    deadline = time.monotonic() + 5
+    while not results and time.monotonic() < deadline:
+        eventlet.sleep(0.01)
+    assert results == [[1, None, 3]]
+    turn(loop, waiter.wake)

@@ -26,7 +26,8 @@ from app.errors import (
 )
 from app.inventory.model import Cloud
 from app.web.api import Route, builtin
-from app.web.broker import CAPACITY_BODY, Broker, CapacitySettings, no_such_path
+from app.web.broker import CAPACITY_BODY, Broker, no_such_path
+from app.web.capacity import CapacitySettings
 
 MSB = Origin("http", "msb", 80)
 MAP = {
@@ -122,9 +123,7 @@ class Story:
         settings = CapacitySettings(concurrency=7, connect_timeout=2.0, timeout=9.0)
         self.broker = Broker(builtin(), PluginMap.parse(MAP), self.inventory, *parts, self._gather, settings, msb)
 
-    def _gather(
-        self, functions: Sequence[Callable[[], list[object] | None]], at_once: int
-    ) -> list[list[object] | None]:
+    def _gather(self, functions: Sequence[Callable[[], Any]], at_once: int, seconds: float) -> list[Any]:
         self.at_once.append(at_once)
         return [function() for function in functions]
 
@@ -240,9 +239,9 @@ def test_what_each_plugin_is_asked(story: Story) -> None:
     [
         (UpstreamTimeout("Too slow."), "Too slow."),
         (UpstreamError("Garbled."), "Garbled."),
-        (Answer(200, b"<html>"), "no JSON"),
-        (Answer(200, b"\xff"), "no JSON"),
-        (Answer(200, DEEP), "no JSON"),
+        (Answer(200, b"<html>"), "of no use"),
+        (Answer(200, b"\xff"), "of no use"),
+        (Answer(200, DEEP), "of no use"),
     ],
     ids=["slow", "failed", "html", "bytes", "deep"],
 )
