@@ -9,9 +9,6 @@ from collections.abc import Callable, Sequence
 
 from app.errors import ConfigurationError
 
-EX_CONFIG = 78
-"""sysexits.h: something was wrong with the configuration."""
-
 
 def main(argv: Sequence[str]) -> int:
     """Run a verb; returns the exit status."""
@@ -45,7 +42,7 @@ def _serve(argv: list[str]) -> int:
         serve(load(_files("serve", argv).config_file, os.environ))
     except ConfigurationError as error:
         sys.stderr.write(f"{error.message}\n")
-        return EX_CONFIG
+        return os.EX_CONFIG
     return 0
 
 

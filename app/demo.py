@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from app.assembly import serve
@@ -18,15 +19,13 @@ from app.errors import ConfigurationError
 from app.simulators.processes import SimulatorProcess
 from app.simulators.regions import provider_plugins
 
-EX_CONFIG = 78
-
 TRY = """\
 
 The broker is ready, with simulators of A&AI and of the plugins. Three requests to try:
 
-  curl {url}/api/multicloud/v0/vim_types
-  curl {url}/api/multicloud/v0/vmware_fake/tenants
-  curl {url}/api/multicloud/v1/CloudOwner/RegionOne/tenants
+  {curl} {url}/api/multicloud/v0/vim_types
+  {curl} {url}/api/multicloud/v0/vmware_fake/tenants
+  {curl} {url}/api/multicloud/v1/CloudOwner/RegionOne/tenants
 
 The whole VoLTE use case:  python -m app volte {url}
 Ctrl-C ends everything.
@@ -42,10 +41,11 @@ def main(argv: Sequence[str]) -> int:
     with ExitStack() as stack:
         try:
             _lead(stack, options.simulator_host)
-            serve(load([], os.environ), ready=_invite)
+            conf = load([], os.environ)
+            serve(conf, ready=partial(_invite, "https" if conf.tls.enabled else "http"))
         except (ConfigurationError, RuntimeError) as error:
             sys.stderr.write(f"{error}\n")
-            return EX_CONFIG
+            return os.EX_CONFIG
     return 0
 
 
@@ -70,8 +70,9 @@ def _lead(stack: ExitStack, host: str) -> None:
     }
 
 
-def _invite(address: tuple[str, int]) -> None:
+def _invite(scheme: str, address: tuple[str, int]) -> None:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])
     host = f"[{host}]" if ":" in host else host
-    sys.stdout.write(TRY.format(url=f"http://{host}:{address[1]}"))
+    curl = "curl" if scheme == "http" else "curl -k"
+    sys.stdout.write(TRY.format(url=f"{scheme}://{host}:{address[1]}", curl=curl))
     sys.stdout.flush()

@@ -24,7 +24,8 @@ OPTS = (
         "negative_ttl",
         type=Seconds(0, 3600),
         default=5.0,
-        help="Seconds that it is remembered that there is no such region; 0: not at all.",
+        help="Seconds that it is remembered that there is no such region, or that A&AI fails (the last known answer "
+        "serves meanwhile); 0: not at all.",
     ),
     cfg.Opt(
         "stale_ttl",

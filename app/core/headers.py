@@ -59,7 +59,11 @@ def forwarded_request_headers(
             if key == b"connection":
                 named.update(_tokens(value))
             continue
-        seen_id = seen_id or (key in REQUEST_IDS and value == own_id)
+        if key in REQUEST_IDS:
+            if value == own_id:
+                seen_id = True
+            elif key == b"x-onap-requestid":  # not a valid one, or one of several: ours takes its place
+                continue
         forwarded.append((name, value))
     if named:
         forwarded = [header for header in forwarded if header[0].lower() not in named]

@@ -69,13 +69,23 @@ class PluginMap:
 def load_map(path: Path) -> PluginMap:
     """Read a map file; raises `ConfigurationError` with one line."""
     try:
-        return PluginMap.parse(json.loads(path.read_text()))
+        return PluginMap.parse(json.loads(path.read_text(), object_pairs_hook=_unique))
     except OSError as error:
         raise ConfigurationError(f"cannot read the provider-plugin map {path}: {error.strerror}") from None
     except ValueError as error:
         raise ConfigurationError(f"the provider-plugin map {path} is no JSON: {error}") from None
     except ConfigurationError as error:
         raise ConfigurationError(f"the provider-plugin map {path}: {error.message}") from None
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """JSON leaves open which of two equal keys counts (RFC 8259, 4): here neither."""
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigurationError(f"the key {twice!r} is there twice")
+    return entries
 
 
 def _type(name: str, entry: object) -> _Type:

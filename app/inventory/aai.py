@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +14,17 @@ from urllib.parse import quote
 from app.core.message import Headers
 from app.core.origin import Origin
 from app.core.region import Region
-from app.errors import InventoryError, InventoryTimeout, RegionNotFound, UpstreamError, UpstreamTimeout
+from app.errors import (
+    ConfigurationError,
+    InventoryError,
+    InventoryTimeout,
+    RegionNotFound,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from app.inventory.model import Cloud, cloud_of
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +72,10 @@ class Aai:
         self._asked = asked
 
     def find(self, region: Region, request_id: str) -> Cloud:
+        headers = self._headers(request_id)
         started = time.perf_counter()
         try:
-            answer = self._ask(region, request_id)
+            answer = self._ask(region, headers)
         except UpstreamTimeout as error:
             raise InventoryTimeout(f"A&AI at {self._settings.origin} did not answer in time: {error.message}") from None
         except UpstreamError as error:
@@ -76,20 +87,27 @@ class Aai:
     def forget(self, region: Region) -> None:
         """Nothing is remembered here."""
 
-    def _ask(self, region: Region, request_id: str) -> Answer:
-        settings = self._settings
-        owner, region_id = quote(region.owner, safe=""), quote(region.region_id, safe="")
-        target = (
-            f"/aai/{settings.schema_version}/cloud-infrastructure/cloud-regions/cloud-region/{owner}/{region_id}"
-        ).encode()
+    def _headers(self, request_id: str) -> Headers:
         headers = [
             (b"Accept", b"application/json"),
             (b"X-FromAppId", b"MultiCloud"),
             (b"X-TransactionId", request_id.encode()),
         ]
-        user, password = self._credentials()
+        try:
+            user, password = self._credentials()
+        except ConfigurationError as error:  # a file that is gone for a moment while it is renewed; its path is ours
+            LOG.error("request %s: %s", request_id, error.message)
+            raise InventoryError("The broker cannot read its password for A&AI; its log says why.") from None
         if user:
             headers.append((b"Authorization", b"Basic " + base64.b64encode(f"{user}:{password}".encode())))
+        return headers
+
+    def _ask(self, region: Region, headers: Headers) -> Answer:
+        settings = self._settings
+        owner, region_id = quote(region.owner, safe=""), quote(region.region_id, safe="")
+        target = (
+            f"/aai/{settings.schema_version}/cloud-infrastructure/cloud-regions/cloud-region/{owner}/{region_id}"
+        ).encode()
         return self._fetch(
             settings.origin,
             "GET",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from app.core.region import Region
-from app.errors import ConfigurationError, RegionNotFound
+from app.core.region import Region, from_pair
+from app.errors import BadRequest, ConfigurationError, RegionNotFound
 from app.inventory.model import Cloud, cloud_of
 
 BUILT_IN = Path(__file__).parent.parent / "data" / "regions.yaml"
@@ -60,7 +60,12 @@ def _region(entry: object, where: str) -> Region:
     for key in ("cloud-type", "cloud-region-version"):
         if not isinstance(entry.get(key, ""), str):
             raise ConfigurationError(f"{where}: {key} is not a text; write it in quotes")
-    return Region(_name(entry, "cloud-owner", where), _name(entry, "cloud-region-id", where))
+    try:
+        return from_pair(_name(entry, "cloud-owner", where), _name(entry, "cloud-region-id", where))
+    except BadRequest:
+        raise ConfigurationError(
+            f"{where}: cloud-owner and cloud-region-id are made of letters, digits, '-' and '_'"
+        ) from None
 
 
 def _name(entry: dict[str, object], key: str, where: str) -> str:

@@ -16,7 +16,7 @@ from oslo_config import cfg
 from oslo_log import log
 
 PRODUCT = "multicloud"
-PLAIN = "%(asctime)s.%(msecs)03d %(levelname)s %(process)d %(name)s %(message)s"
+PLAIN = "%(asctime)s.%(msecs)03dZ %(levelname)s %(process)d %(name)s %(message)s"
 DATES = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -32,10 +32,16 @@ def set_up(form: str, level: str) -> None:
     for handler in list(root.handlers):
         root.removeHandler(handler)
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(PLAIN, DATES))
+    handler.setFormatter(JsonFormatter() if form == "json" else PlainFormatter(PLAIN, DATES))
     root.addHandler(handler)
     root.setLevel(level)
     logging.captureWarnings(True)
+
+
+class PlainFormatter(logging.Formatter):
+    """In UTC, as the access lines are."""
+
+    converter = staticmethod(time.gmtime)
 
 
 class JsonFormatter(logging.Formatter):

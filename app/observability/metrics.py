@@ -77,7 +77,11 @@ class Metrics:
             return Histogram(f"multicloud_{name}", text, labels, registry=registry, buckets=BUCKETS)
 
         self._requests = counter("http_requests", "Requests answered", ("method", "route", "code"))
-        self._durations = histogram("http_request_duration_seconds", "Until the answer's end", ("method", "route"))
+        self._durations = histogram(
+            "http_request_duration_seconds",
+            "Until the answer, or the end of a streamed one, was handed to the server",
+            ("method", "route"),
+        )
         self._in_flight = gauge("http_requests_in_flight", "Requests being served", (), "livesum")
         self._upstream = counter("upstream_requests", "Requests sent to plugins", ("plugin", "code"))
         self._upstream_durations = histogram(

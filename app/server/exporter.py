@@ -15,7 +15,7 @@ from typing import Any
 from oslo_service.backend.base import ServiceBase
 
 from app.core.origin import UNIX, Origin
-from app.errors import BrokerError, UpstreamGarbled
+from app.errors import BrokerError, MethodNotAllowed, Unavailable, UpstreamGarbled
 from app.net.loop import Loop, Waiter
 from app.observability.metrics import CONTENT_TYPE, merged
 from app.server.limits import Limits
@@ -82,8 +82,7 @@ def relay(client: Client, directory: Path) -> Callable[..., Iterable[bytes]]:
 
     def probe(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            start_response("405 Method Not Allowed", [("Allow", "GET, HEAD"), ("Content-Length", "0")])
-            return []
+            raise MethodNotAllowed("Use GET or HEAD here.", ("GET", "HEAD"))
         try:
             answer = client.fetch(
                 origin, "GET", b"/metrics", [], connect_timeout=CONNECT_TIMEOUT, response_timeout=MERGE_TIMEOUT,
@@ -93,8 +92,7 @@ def relay(client: Client, directory: Path) -> Callable[..., Iterable[bytes]]:
                 raise UpstreamGarbled(f"the exporter answered {answer.status}")
         except BrokerError as error:
             LOG.warning("no metrics: %s", error.message)
-            start_response("503 Service Unavailable", [("Retry-After", "1"), ("Content-Length", "0")])
-            return []
+            raise Unavailable("The metrics cannot be had now; the log says why.") from None
         start_response("200 OK", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(answer.body)))])
         return [answer.body]
 

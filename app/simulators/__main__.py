@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     options = _options(argv)
     try:
         simulator = Simulator(options.host, options.port, _application(options), _tls(options))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, OverflowError, ValueError, yaml.YAMLError) as error:
         sys.stderr.write(f"cannot start the {options.kind} simulator on {options.host} port {options.port}: {error}\n")
         return 1
     _end_in_time(simulator, options.with_parent)
@@ -61,8 +61,20 @@ def _application(options: argparse.Namespace) -> Application:
         return Plugin(Cloud(options.settle))
     regions: Sequence[Entry] = REGIONS
     if options.regions is not None:
-        regions = yaml.safe_load(options.regions.read_text())
+        regions = _regions(yaml.safe_load(options.regions.read_text()))
+    if options.username and not os.environ.get(PASSWORD):
+        raise ValueError(f"--username needs the password in {PASSWORD}")
     return Aai(regions, options.username, os.environ.get(PASSWORD, ""))
+
+
+def _regions(document: object) -> list[Entry]:
+    """Raises `ValueError`."""
+    if not isinstance(document, list) or not all(isinstance(entry, dict) for entry in document):
+        raise ValueError("the regions file is no list of cloud-regions")
+    for entry in document:
+        if not {"cloud-owner", "cloud-region-id"} <= set(entry):
+            raise ValueError(f"a region of the regions file lacks its cloud-owner or cloud-region-id: {entry}")
+    return document
 
 
 def _tls(options: argparse.Namespace) -> ssl.SSLContext | None:

@@ -60,7 +60,10 @@ class Edge:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         probe = self._probes.get(environ["PATH_INFO"])
         if probe is not None:
-            return probe(environ, start_response)
+            try:
+                return probe(environ, start_response)
+            except BrokerError as error:
+                return Call(self, environ, start_response).answer(error)
         return Call(self, environ, start_response).run(self._application)
 
     def done(self, call: Call) -> None:
@@ -117,7 +120,7 @@ class Call:
             self._edge.done(self)
             raise
         except Exception as error:  # the edge of a request: each error is answered here, and only here
-            return self._answer(error)
+            return self.answer(error)
         if isinstance(body, list):
             self._edge.done(self)
             return body
@@ -126,7 +129,7 @@ class Call:
             first = next(pieces, b"")
         except BrokerError as error:  # nothing has been sent yet: the client is told as of any other failure
             _close(body)
-            return self._answer(error, sys.exc_info())
+            return self.answer(error, sys.exc_info())
         return self._watch(body, first, pieces)
 
     def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
@@ -135,7 +138,7 @@ class Call:
             headers.append((REQUEST_ID, self.request.request_id))
         return self._start_response(status, headers, exc_info)
 
-    def _answer(self, error: Exception, exc_info: Any = None) -> list[bytes]:
+    def answer(self, error: Exception, exc_info: Any = None) -> list[bytes]:
         if not isinstance(error, BrokerError):
             LOG.error("request %s failed", self.request.request_id, exc_info=error)
             error = BrokerError("The broker failed; its log says why, under this request id.")

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from app.errors import MethodNotAllowed
+
 Check = Callable[[], str]
 """Returns what is wrong, or an empty text."""
 
@@ -20,12 +22,11 @@ class Health:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] not in METHODS:
-            start_response("405 Method Not Allowed", [("Allow", ", ".join(METHODS)), ("Content-Length", "0")])
-            return []
+            raise MethodNotAllowed(f"Use {' or '.join(METHODS)} here.", METHODS)
         results = {name: check() for name, check in self._checks.items()}
         wrong = [problem for problem in results.values() if problem]
         as_json = "application/json" in environ.get("HTTP_ACCEPT", "")
-        verbose = "verbose" in environ["QUERY_STRING"].split("&")
+        verbose = any(part.partition("=")[0] == "verbose" for part in environ["QUERY_STRING"].split("&"))
         body = (_json if as_json else _text)(results, verbose)
         kind = "application/json" if as_json else "text/plain; charset=utf-8"
         status = "503 Service Unavailable" if wrong else "200 OK"

@@ -36,6 +36,8 @@ def document(table: RouteTable, version: str) -> dict[str, object]:
 
 def _path(route: Route) -> dict[str, object]:
     item: dict[str, object] = {method.lower(): _operation(route, method) for method in route.operations}
+    if route.own and "GET" in route.operations:
+        item["head"] = {**_operation(route, "GET"), "operationId": _operation_id(route, "HEAD")}
     names = PARAMETER.findall(route.path)
     if names:
         item["parameters"] = [{"name": name, "in": "path", "required": True, "type": "string"} for name in names]
@@ -44,14 +46,13 @@ def _path(route: Route) -> dict[str, object]:
 
 def _operation(route: Route, method: str) -> dict[str, object]:
     operation = route.operations[method]
-    words = re.findall(r"[A-Za-z0-9]+", f"{method.lower()} {route.version} {route.path}")
     described: dict[str, object] = {
-        "operationId": "_".join(words),
+        "operationId": _operation_id(route, method),
         "summary": operation.summary,
         "tags": [route.tag],
         "responses": _responses(operation),
     }
-    parameters = _parameters(operation)
+    parameters = _parameters(operation, required=route.own)
     if parameters:
         described["parameters"] = parameters
     if operation.consumes != ("application/json",):
@@ -59,10 +60,15 @@ def _operation(route: Route, method: str) -> dict[str, object]:
     return described
 
 
-def _parameters(operation: Operation) -> list[dict[str, object]]:
+def _operation_id(route: Route, method: str) -> str:
+    return "_".join(re.findall(r"[A-Za-z0-9]+", f"{method.lower()} {route.version} {route.path}"))
+
+
+def _parameters(operation: Operation, *, required: bool) -> list[dict[str, object]]:
+    """`required`: only of the broker's own endpoints does it know that they need their body."""
     parameters: list[dict[str, object]] = [{"name": name, "in": "query", "type": "string"} for name in operation.query]
     if operation.body is not None:
-        parameters.append({"name": "body", "in": "body", "schema": _plain(operation.body)})
+        parameters.append({"name": "body", "in": "body", "required": required, "schema": _plain(operation.body)})
     return parameters
 
 

@@ -236,3 +236,12 @@ def test_connections_to_the_plugin_are_kept(broker: Process, plugin: Simulated) 
     answer = broker.raw((request + b"\r\n") * 20 + request + END)
     assert answer.count(b"HTTP/1.1 200 OK") == 21
     assert len(plugin.asked()) == 21
+
+
+@pytest.mark.parametrize("sent", [["x" * 200], ["first", "second"], [""]])
+def test_there_is_one_request_id_whatever_was_sent(broker: Process, plugin: Simulated, sent: list[str]) -> None:
+    lines = "".join(f"X-ONAP-RequestID: {value}\r\n" for value in sent).encode()
+    answer = broker.raw(f"GET {V0}/x HTTP/1.1\r\nHost: x\r\n".encode() + lines + END)
+    (passed_on,) = of(only(plugin), "X-ONAP-RequestID")
+    assert f"X-ONAP-RequestID: {passed_on}\r\n".encode() in answer
+    assert passed_on in ("second", passed_on if len(passed_on) == 36 else "second")

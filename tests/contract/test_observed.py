@@ -24,8 +24,10 @@ def test_a_probe_says_ok(broker: Process, probe: str) -> None:
     status, headers, body = broker.ask("GET", probe + "?verbose", headers={"Accept": "application/json"})
     assert (status, json.loads(body)["status"], headers["Content-Type"]) == (200, "ok", "application/json")
     assert b"[+] " in broker.ask("GET", probe + "?verbose")[2]
-    status, headers, _ = broker.ask("POST", probe)
-    assert (status, headers["Allow"]) == (405, "GET, HEAD")
+    status, headers, body = broker.ask("POST", probe, headers={"X-ONAP-RequestID": "mine"})
+    error = json.loads(body)["error"]
+    assert (status, headers["Allow"], error["code"], error["request_id"]) == (405, "GET, HEAD", 405, "mine")
+    assert b"[+] " in broker.ask("GET", probe + "?verbose=1")[2]
 
 
 def test_liveness_is_503_while_a_worker_stands_still(framework: str) -> None:

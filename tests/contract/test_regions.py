@@ -180,3 +180,19 @@ def test_every_worker_forgets_a_region_that_is_registered(
         broker.ask("POST", f"{BASE}/v0/CloudOwner_RegionOne/registry", b"")
         aai.control("DELETE", "/_recorded")
         until(all_know)
+
+
+def test_a_password_file_that_is_gone_is_aais_failure_and_its_path_is_not_told(
+    scene: dict[str, str], framework: str, aai: Simulated, plugin: Simulated, tmp_path
+) -> None:
+    file = tmp_path / "password"
+    file.write_text(PASSWORD)
+    settings = {name: value for name, value in scene.items() if name != "AAI_PASSWORD"}
+    with a_broker(framework, **settings, AAI_PASSWORD_FILE=str(file), BROKER_INVENTORY_CACHE_TTL="0") as broker:
+        assert broker.ask("GET", f"{BASE}/v0/CloudOwner_RegionOne/x")[0] == 200
+        file.unlink()
+        assert broker.ask("GET", f"{BASE}/v0/CloudOwner_RegionOne/x")[0] == 200  # the last known answer
+        status, _, body = broker.ask("GET", f"{BASE}/v0/CloudOwner_Titanium/x")
+        assert (status, str(file) in body.decode()) == (502, False)
+        assert broker.end() == 0
+    assert [line for line in broker.lines if str(file) in line]

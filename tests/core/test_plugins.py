@@ -139,3 +139,10 @@ def test_a_map_is_read_from_a_file(tmp_path: Path) -> None:
 
 def test_the_built_in_map_serves_the_well_known_region() -> None:
     assert load_map(BUILT_IN).find("vmware", "4.0", Region("vmware", "fake")).name == "multicloud-vio"
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "map.json"
+    file.write_text('{"a": {"provider_plugin": "x"}, "a": {}}')
+    with pytest.raises(ConfigurationError, match="the key 'a' is there twice"):
+        load_map(file)

@@ -105,3 +105,10 @@ def test_a_number_is_to_be_quoted(tmp_path: Path, key: str) -> None:
     file.write_text(f"- {{cloud-owner: o, cloud-region-id: r, {key}: 4.10}}\n")
     with pytest.raises(ConfigurationError, match=f"entry 1: {key} is not a text; write it in quotes"):
         load_regions(file)
+
+
+def test_names_that_no_route_can_hold_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "regions.yaml"
+    file.write_text('- {cloud-owner: "a b", cloud-region-id: r}\n')
+    with pytest.raises(ConfigurationError, match="entry 1: cloud-owner and cloud-region-id are made of"):
+        load_regions(file)

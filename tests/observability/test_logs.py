@@ -101,4 +101,4 @@ def test_a_process_writes_its_records_as_json_to_standard_output() -> None:
 
 
 def test_a_process_writes_its_records_as_plain_lines_to_standard_output() -> None:
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3} INFO \d+ app\.x a b", process("plain")[0])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO \d+ app\.x a b", process("plain")[0])

@@ -1,0 +1,27 @@
+"""That the launcher overrides what this oslo.service calls; test_workers.py has it with real processes."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+
+import pytest
+
+with warnings.catch_warnings():  # oslo.service's eventlet backend, which the launcher is, warns in several words
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from oslo_service import service
+
+    from app.server.launcher import Launcher
+
+
+@pytest.mark.parametrize("name", ["_wait_child", "_handle_hup", "_handle_term", "_fast_exit", "stop"])
+def test_what_the_launcher_overrides_is_what_oslo_service_calls(name: str) -> None:
+    assert name in vars(Launcher)
+    source = inspect.getsource(service.ProcessLauncher)
+    assert f"def {name}(" in source
+    assert f"self.{name}" in source
+
+
+@pytest.mark.parametrize("name", ["running", "sigcaught", "children", "wait_interval", "signal_handler", "launcher"])
+def test_what_it_reads_is_what_oslo_service_sets(name: str) -> None:
+    assert f"self.{name}" in inspect.getsource(service.ProcessLauncher)
