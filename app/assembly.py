@@ -72,9 +72,10 @@ def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambd
     slots = Slots(sizing.workers)
     settings = Settings(_limits(conf), _server_tls(conf))
     with _metrics_directory(conf, address) as directory:
-        build = partial(_build, conf, shared, slots, directory)
+        exporter = Exporter(listener) if directory is not None else None
+        build = partial(_build, conf, shared, slots, exporter.origin if exporter else None)
         workers = [Worker(listener, slots, slot, build, settings) for slot in range(sizing.workers)]
-        others = [Exporter(directory, listener)] if directory is not None else []
+        others = [exporter] if exporter else []
         launcher = Launcher(slots, conf.server.grace_period, metrics.slot_ended)
         launcher.launch(workers, others)
         ready(address)
@@ -135,9 +136,11 @@ def origin(protocol: str, address: str, port: int) -> Origin | None:
     return Origin(protocol, address, port or DEFAULT_PORTS[protocol]) if address else None
 
 
-def _build(conf: cfg.ConfigOpts, shared: Shared, slots: Slots, directory: Path | None, loop: Loop, slot: int) -> Served:
+def _build(
+    conf: cfg.ConfigOpts, shared: Shared, slots: Slots, exporter: Origin | None, loop: Loop, slot: int
+) -> Served:
     """In a worker: everything that serves requests."""
-    worker_metrics = _metrics(conf, slot) if directory is not None else None
+    worker_metrics = _metrics(conf, slot) if exporter is not None else None
     client = _client(conf, loop, worker_metrics)
     broker = Broker(
         api.builtin(),
@@ -153,8 +156,8 @@ def _build(conf: cfg.ConfigOpts, shared: Shared, slots: Slots, directory: Path |
     application: Application = module.application(broker)
     draining: list[bool] = []
     probes = _probes(slots, draining)
-    if directory is not None:
-        probes["/metrics"] = relay(client, directory)
+    if exporter is not None:
+        probes["/metrics"] = relay(client, exporter)
     exempt = frozenset(path.encode() for path in probes)
     access = logs.access_log(conf.logs.format) if conf.logs.access else None
     answered = worker_metrics.answered if worker_metrics else _unmeasured

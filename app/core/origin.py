@@ -11,7 +11,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 VISIBLE = re.compile(r"[!-~]+")
 
 UNIX = "unix"
-"""The scheme of an origin whose `host` is the path of a Unix socket."""
+"""The scheme of an origin whose `host` is the path of a Unix socket, or after a NUL its abstract name."""
 
 
 class Origin(NamedTuple):

@@ -1,7 +1,7 @@
 """The process that merges the workers' metrics: CPU work that would hold a worker's requests up.
 
-It serves the text on a Unix socket in the metrics' directory; whichever worker is asked for `/metrics`
-relays it.
+It serves the text on a Unix socket of Linux's abstract namespace, since a path may be too long (107 bytes);
+whichever worker is asked for `/metrics` relays it.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from oslo_service.backend.base import ServiceBase
 
+from app.core.ids import new_id
 from app.core.origin import UNIX, Origin
 from app.errors import BrokerError, MethodNotAllowed, Unavailable, UpstreamGarbled
 from app.net.loop import Loop, Waiter
@@ -25,7 +25,6 @@ from app.upstream.client import Client
 
 LOG = logging.getLogger(__name__)
 
-SOCKET = "exporter.sock"
 CONNECT_TIMEOUT = 1.0
 MERGE_TIMEOUT = 10.0
 """Seconds; Prometheus gives a scrape 10 by default."""
@@ -36,10 +35,11 @@ LARGEST = 64 << 20
 class Exporter(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
     """Runs beside the workers. `shared` is the workers' listening socket, which is of no use here."""
 
-    def __init__(self, directory: Path, shared: socket.socket) -> None:
+    def __init__(self, shared: socket.socket) -> None:
         self._shared = shared
+        self.origin = Origin(UNIX, f"\0multicloud-{new_id()}", 0)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(str(directory / SOCKET))
+        self._listener.bind(self.origin.host)
         self._listener.listen(64)
         self._listener.setblocking(False)
         self._ended: Waiter | None = None
@@ -76,9 +76,8 @@ def _application(_: dict[str, Any], start_response: Callable[..., object]) -> It
     return [text]
 
 
-def relay(client: Client, directory: Path) -> Callable[..., Iterable[bytes]]:
-    """A worker's `/metrics`: asks the exporter."""
-    origin = Origin(UNIX, str(directory / SOCKET), 0)
+def relay(client: Client, origin: Origin) -> Callable[..., Iterable[bytes]]:
+    """A worker's `/metrics`: asks the exporter at its origin."""
 
     def probe(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):

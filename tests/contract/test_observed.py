@@ -129,6 +129,15 @@ def test_an_unknown_method_is_no_label_of_its_own(broker: Process) -> None:
     assert "BREW" not in broker.ask("GET", "/metrics")[2].decode()
 
 
+def test_metrics_in_a_directory_with_a_long_name_and_gone_at_the_end(framework: str, tmp_path: Path) -> None:
+    directory = tmp_path / ("long" * 40)
+    with a_broker(framework, BROKER_METRICS_DIRECTORY=str(directory)) as broker:
+        assert b"multicloud_workers" in broker.ask("GET", "/metrics")[2]
+        assert len(list(directory.iterdir())) == 1
+        assert broker.end() == 0
+    assert list(directory.iterdir()) == []
+
+
 def test_metrics_can_be_off(framework: str) -> None:
     with a_broker(framework, BROKER_METRICS_ENABLED="false") as broker:
         assert broker.ask("GET", "/metrics")[0] == 404
