@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 WEB_FRAMEWORK ?= django
 
-.PHONY: run test lint bench docs requirements clean
+IMAGE := multicloud-broker:0.1.0
+
+.PHONY: run test lint bench docs image image-test requirements clean
 
 run: $(VENV)/installed  ## start the broker with its simulators, ready to try
 	@WEB_FRAMEWORK=$(WEB_FRAMEWORK) exec $(BIN)/python -m app demo
 
 test: $(VENV)/installed $(CLIENTS)/installed lint  ## all tests, both frameworks
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/container
 
 lint: $(VENV)/installed  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -24,9 +26,16 @@ bench: $(VENV)/installed  ## side by side with nginx: requests a second, as rati
 docs: $(VENV)/installed  ## generate the configuration's table and the sample file
 	$(BIN)/python -m app.conf.docs
 
+image:  ## build the container image
+	docker build --network=host --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) -t $(IMAGE) .
+
+image-test: $(VENV)/installed image  ## test the image with a real engine
+	IMAGE=$(IMAGE) $(BIN)/pytest tests/container
+
 requirements:  ## compile the pins from the .in files, for Python 3.11 to 3.13
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade requirements.in -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade requirements-dev.in -o requirements-dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade docker/requirements-sbom.in -o docker/requirements-sbom.txt
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --upgrade tests/clients/requirements.in -o tests/clients/requirements.txt
 
 clean:  ## remove the environments

@@ -64,6 +64,7 @@ def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambd
     logs.set_up(conf.logs.format, conf.logs.level)
     sizing = size(conf.server.workers, conf.server.workers_max, conf.server.worker_memory)
     shared = Shared(conf)
+    framework = importlib.import_module(FRAMEWORKS[conf.server.web_framework]).application  # once, for all workers
     listener = open_listener(conf.server.host, conf.server.port, conf.server.backlog)
     address = listener.getsockname()[:2]
     LOG.info("%s", sizing.reason)
@@ -73,7 +74,7 @@ def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambd
     settings = Settings(_limits(conf), _server_tls(conf))
     with _metrics_directory(conf, address) as directory:
         exporter = Exporter(listener) if directory is not None else None
-        build = partial(_build, conf, shared, slots, exporter.origin if exporter else None)
+        build = partial(_build, conf, shared, slots, exporter.origin if exporter else None, framework)
         workers = [Worker(listener, slots, slot, build, settings) for slot in range(sizing.workers)]
         others = [exporter] if exporter else []
         launcher = Launcher(slots, conf.server.grace_period, metrics.slot_ended)
@@ -137,7 +138,13 @@ def origin(protocol: str, address: str, port: int) -> Origin | None:
 
 
 def _build(
-    conf: cfg.ConfigOpts, shared: Shared, slots: Slots, exporter: Origin | None, loop: Loop, slot: int
+    conf: cfg.ConfigOpts,
+    shared: Shared,
+    slots: Slots,
+    exporter: Origin | None,
+    framework: Callable[[Broker], Application],
+    loop: Loop,
+    slot: int,
 ) -> Served:
     """In a worker: everything that serves requests."""
     worker_metrics = _metrics(conf, slot) if exporter is not None else None
@@ -152,8 +159,7 @@ def _build(
         CapacitySettings(conf.capacity.concurrency, conf.upstream.connect_timeout, conf.capacity.timeout),
         origin(conf.msb.protocol, conf.msb.address, conf.msb.port),
     )
-    module = importlib.import_module(FRAMEWORKS[conf.server.web_framework])
-    application: Application = module.application(broker)
+    application = framework(broker)
     draining: list[bool] = []
     probes = _probes(slots, draining)
     if exporter is not None:

@@ -52,7 +52,8 @@ def main(argv: Sequence[str]) -> int:
 def _lead(stack: ExitStack, host: str) -> None:
     """Start the simulators, and lead the broker to them by this process's environment."""
     password = secrets.token_urlsafe()
-    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="multicloud-")))
+    run_dir = os.environ.get("BROKER_RUN_DIR") or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="multicloud-", dir=run_dir)))
     aai = stack.enter_context(SimulatorProcess("aai", "--host", host, "--username", "demo", password=password))
     plugin = stack.enter_context(SimulatorProcess("plugin", "--host", host))
     literal = f"[{host}]" if ":" in host else host
