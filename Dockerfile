@@ -21,6 +21,7 @@ RUN python3 -m venv /opt/multicloud/venv \
  && /opt/multicloud/venv/bin/pip --quiet uninstall --yes pip \
  && rm -f /opt/multicloud/venv/bin/[Aa]ctivate* \
  && find /opt/multicloud/venv -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
+ && find /opt/multicloud/venv -name 'test_*.py' -delete \
  && rm -rf /opt/multicloud/venv/lib/python3*/site-packages/django/conf/locale/*/ \
       /opt/multicloud/venv/lib/python3*/site-packages/django/contrib/*/locale \
       /opt/multicloud/venv/lib/python3*/site-packages/django/contrib/admin/static \

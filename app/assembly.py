@@ -52,8 +52,8 @@ T = TypeVar("T")
 FRAMEWORKS = {"django": "app.web.django_api.application", "pecan": "app.web.pecan_api.application"}
 """The value of `web_framework`, and the module whose `application(broker)` is the WSGI application."""
 
-TODAYS_MAP = Path("/opt/multivimbroker/multivimbroker/pub/config/provider-plugin.json")
-"""Where OOM mounts the map."""
+TODAYS_CONFIG = Path("/opt/multivimbroker/multivimbroker/pub/config")
+"""Where OOM mounts the map, and today's broker has its log.yml."""
 
 
 def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambda _: None) -> None:
@@ -113,7 +113,7 @@ class Shared:
     """What is made once, before the fork, and shared by all workers: a file that is broken ends the start."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        path = Path(conf.plugins.map_file) if conf.plugins.map_file else TODAYS_MAP
+        path = Path(conf.plugins.map_file or TODAYS_CONFIG / "provider-plugin.json")
         if not conf.plugins.map_file and not path.exists():
             path = plugins.BUILT_IN
         regions = conf.inventory.regions_file
@@ -275,3 +275,8 @@ def _tell_unset(conf: cfg.ConfigOpts) -> None:
     for group, message in UNSET.items():
         if not conf[group].address:
             LOG.info("%s", message)
+    if (TODAYS_CONFIG / "log.yml").exists():
+        LOG.info(
+            "%s is not applied: logs go to standard output; set BROKER_LOGS_LEVEL and BROKER_LOGS_FORMAT",
+            TODAYS_CONFIG / "log.yml",
+        )

@@ -22,6 +22,53 @@ HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privil
 TYPES = "/api/multicloud/v0/vim_types"
 PUB = "/opt/multivimbroker/multivimbroker/pub"
 
+CHART = {
+    "MSB_PROTO": "http",
+    "MSB_ADDR": ".onap",
+    "MSB_PORT": "",
+    "AAI_ADDR": "aai.onap",
+    "AAI_PORT": "",
+    "AAI_SCHEMA_VERSION": "v13",
+    "AAI_USERNAME": "aai@aai.onap.org",
+    "AAI_PASSWORD": "demo123456!",
+    "AAI_PROTOCOL": "http",
+    "SSL_ENABLED": "false",
+}
+"""The environment that OOM's chart renders."""
+
+SERVICES = {
+    "multicloud-vio": 9004,
+    "multicloud-titaniumcloud": 9005,
+    "multicloud-pike": 9007,
+    "multicloud-starlingx": 9009,
+    "multicloud-k8s": 9015,
+}
+
+
+def _versions(**plugins: str) -> dict[str, dict[str, str]]:
+    return {
+        key: {"version": key, "extra_info_hint": "", "provider_plugin": f"multicloud-{name}"}
+        for key, name in plugins.items()
+    }
+
+
+OOMS_MAP = {
+    "openstack": {
+        "vim_type": "openstack",
+        "versions": _versions(titanium_cloud="titaniumcloud", pike="pike", starlingx="starlingx"),
+        "provider_plugin": "multicloud-pike",
+    },
+    "vmware": {"vim_type": "vmware", "versions": _versions(**{"4.0": "vio"}), "provider_plugin": "multicloud-vio"},
+    "k8s": {"vim_type": "k8s", "versions": _versions(**{"1.0": "k8s"})},
+}
+"""The map that OOM's chart mounts."""
+
+KINDS = [
+    {"cloud-owner": "CloudOwner", "cloud-region-id": version, "cloud-type": kind, "cloud-region-version": version.replace("-", ".")}
+    for kind, version in (("openstack", "titanium_cloud"), ("openstack", "pike"), ("openstack", "starlingx"), ("openstack", "newest"), ("vmware", "4-0"), ("k8s", "1-0"))
+]  # fmt: skip
+"""A region of each kind."""
+
 pytestmark = pytest.mark.skipif(
     not os.environ.get("CI") and (shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True).returncode != 0),
     reason="there is no Docker engine here",
@@ -232,46 +279,79 @@ def test_it_runs_as_todays_chart_runs_it(tmp_path: Path) -> None:
     docker(
         "run", "--rm", *security, "-v", f"{pub}:{PUB}_rw", "--entrypoint", "cp", IMAGE, "-R", f"{PUB}/.", f"{PUB}_rw/"
     )
+    assert (pub / "config" / "provider-plugin.json").exists()
     (tmp_path / "log.yml").write_text('version: 1\nformatters: {standard: {format: "%(thread)||"}}\n')
-    k8s = {
-        "vim_type": "k8s",
-        "versions": {"1.0": {"version": "1.0", "extra_info_hint": "", "provider_plugin": "multicloud-k8s"}},
-    }
-    vmware = {
-        "vim_type": "vmware",
-        "versions": {"4.0": {"version": "4.0", "extra_info_hint": "", "provider_plugin": "multicloud-vio"}},
-        "provider_plugin": "multicloud-vio",
-    }
-    (tmp_path / "provider-plugin.json").write_text(json.dumps({"vmware": vmware, "k8s": k8s}))
-    network = f"onap-test-{uuid.uuid4().hex[:8]}"
-    docker("network", "create", network)
-    chart = {"MSB_PROTO": "http", "MSB_ADDR": ".onap", "MSB_PORT": "", "AAI_ADDR": "aai.onap", "AAI_PORT": "", "AAI_SCHEMA_VERSION": "v13",
-             "AAI_USERNAME": "aai@aai.onap.org", "AAI_PASSWORD": "demo123456!", "AAI_PROTOCOL": "http", "SSL_ENABLED": "false"}  # fmt: skip
-    names: list[str] = []
-    try:
-        for alias, port, kind in (
-            ("aai.onap", "80", "aai"),
-            ("multicloud-vio", "9004", "plugin"),
-            ("multicloud-k8s", "9015", "plugin"),
-        ):
-            name = f"{network}-{kind}-{port}"
-            names.append(name)
-            login = ("--username", "aai@aai.onap.org") if kind == "aai" else ()
-            docker("run", "-d", "--name", name, "--network", network, "--network-alias", alias, "--sysctl", "net.ipv4.ip_unprivileged_port_start=0",
-                   "-e", "SIMULATOR_PASSWORD=demo123456!", IMAGE, "simulate", kind, "--host", "0.0.0.0", "--port", port, *login)  # fmt: skip
-        options = [part for key, value in chart.items() for part in ("-e", f"{key}={value}")]
-        mounts = ("-v", f"{pub}:{PUB}", "-v", f"{log}:/var/log/onap", "-v", f"{tmp_path}/log.yml:{PUB}/config/log.yml:ro",
-                  "-v", f"{tmp_path}/provider-plugin.json:{PUB}/config/provider-plugin.json:ro")  # fmt: skip
-        with running(*security, "--network", network, *options, *mounts) as container:
+    (tmp_path / "provider-plugin.json").write_text(json.dumps(OOMS_MAP))
+    (tmp_path / "regions.yaml").write_text(json.dumps(KINDS))
+    with around(tmp_path) as network:
+        options = [part for key, value in CHART.items() for part in ("-e", f"{key}={value}")]
+        mounts = (
+            "-v",
+            f"{pub}:{PUB}",
+            "-v",
+            f"{log}:/var/log/onap",
+            "-v",
+            f"{tmp_path}/log.yml:{PUB}/config/log.yml:ro",
+        )
+        map_mount = ("-v", f"{tmp_path}/provider-plugin.json:{PUB}/config/provider-plugin.json:ro")
+        with running(*security, "--network", network, *options, *mounts, *map_mount) as container:
             for _ in range(2):
                 assert container.get("/api/multicloud/v0/swagger.json", timeout=1)[0] == 200
-            assert [entry["vim_type"] for entry in json.loads(container.get(TYPES)[1])] == ["vmware", "k8s"]
+            assert [entry["vim_type"] for entry in json.loads(container.get(TYPES)[1])] == list(OOMS_MAP)
+            for kind in KINDS:
+                region = f"{kind['cloud-owner']}/{kind['cloud-region-id']}"
+                assert container.get(f"/api/multicloud/v1/{region}/tenants")[0] == 200, kind
             assert container.get("/api/multicloud/v0/vmware_fake/tenants")[0] == 200
             status, body = container.get("/api/multicloud/v1/CloudOwner/Nowhere/tenants")
             assert (status, b"A&AI has no region" in body) == (404, True)  # it took the login
-            asked = container.get("/api/multicloud/v1/k8s/cluster-1/infra_workload")
-            assert asked[0] in (200, 502), asked
-            assert "demo123456" not in container.logs()
+            assert "log.yml is not applied" in container.logs()
+            assert CHART["AAI_PASSWORD"] not in container.logs()
+
+
+@contextlib.contextmanager
+def around(folder: Path) -> Iterator[str]:
+    """A&AI and each plugin's service, under the names and ports that they have in OOM; the network's name."""
+    network = f"onap-test-{uuid.uuid4().hex[:8]}"
+    docker("network", "create", network)
+    names: list[str] = []
+    try:
+        for alias, port in {CHART["AAI_ADDR"]: 80, **SERVICES}.items():
+            names.append(f"{network}-{port}")
+            what = (
+                ("aai", "--username", CHART["AAI_USERNAME"], "--regions", "/regions.yaml")
+                if port == 80
+                else ("plugin",)
+            )
+            place = (
+                "--network",
+                network,
+                "--network-alias",
+                alias,
+                "--sysctl",
+                "net.ipv4.ip_unprivileged_port_start=0",
+            )
+            data = (
+                "-e",
+                f"SIMULATOR_PASSWORD={CHART['AAI_PASSWORD']}",
+                "-v",
+                f"{folder}/regions.yaml:/regions.yaml:ro",
+            )
+            docker(
+                "run",
+                "-d",
+                "--name",
+                names[-1],
+                *place,
+                *data,
+                IMAGE,
+                "simulate",
+                *what,
+                "--host",
+                "0.0.0.0",
+                "--port",
+                str(port),
+            )
+        yield network
     finally:
         docker("rm", "-f", *names, check=False)
         docker("network", "rm", network, check=False)
