@@ -76,7 +76,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def docker(*arguments: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(["docker", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=timeout)
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
 

@@ -1,0 +1,34 @@
+"""The unit and contract tests, on the Python and the system of the image."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.container.test_image import IMAGE, docker, pytestmark  # noqa: F401  the same condition
+
+RUN = "tar x && ln -s /build/venv .venv && exec .venv/bin/pytest -n 2 --dist loadfile -p no:cacheprovider --ignore tests/container"
+CLIENTS = " --ignore tests/contract/test_clients.py"  # they have an environment of their own, which is not the image's
+
+
+@pytest.mark.timeout(560)
+def test_the_tests_pass_in_the_image() -> None:
+    name = f"{IMAGE}-test"
+    docker(
+        "build",
+        "--network=host",
+        "--build-arg",
+        f"IMAGE={IMAGE}",
+        "-t",
+        name,
+        "-f",
+        "docker/test.Dockerfile",
+        ".",
+        timeout=250,
+    )
+    source = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
+    command = ["docker", "run", "--rm", "-i", name, "sh", "-c", RUN + CLIENTS]
+    done = subprocess.run(command, input=source, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stdout.decode()[-3000:]
