@@ -139,6 +139,7 @@ def started(*command: str, env: Mapping[str, str] = {}, listens: re.Pattern[str]
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,  # a test may signal its whole process group, as a terminal does
     )
     process = Process(popen)
     try:

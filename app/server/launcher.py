@@ -72,6 +72,7 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         conf.set_override("log_options", False)  # it would log every option, secrets included
         self._slots = slots
         self._patience = grace_period + KILL_AFTER
+        self._pid = os.getpid()
         self._deadline = float("inf")
         self._ended = ended
         self._slot_of: dict[int, int] = {}
@@ -95,9 +96,16 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         """A terminal that goes away ends the broker in order; oslo.service would end it at once, or reload."""
         self._handle_term(signo, frame)
 
-    def _handle_term(self, signo: int, frame: object) -> None:  # noqa: ARG002  SIGTERM, whichever it was
+    def _handle_term(self, signo: int, frame: object) -> None:  # noqa: ARG002
         """Begin to end, once: oslo.service would let a second signal kill this process, and with it what is in flight.
-        A second Ctrl-C is impatient, and cuts."""
+        A second Ctrl-C is impatient, and cuts.
+
+        A worker that has just been forked still has these handlers: it serves nobody yet, and simply ends when the
+        parent tells it; Ctrl-C reaches it too, and is the parent's."""
+        if os.getpid() != self._pid:
+            if signo == signal.SIGTERM:
+                os._exit(0)
+            return
         self.sigcaught = signal.SIGTERM
         self.running = False
         self.signal_handler.clear()

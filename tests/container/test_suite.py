@@ -29,6 +29,17 @@ def test_the_tests_pass_in_the_image() -> None:
         timeout=250,
     )
     source = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
-    command = ["docker", "run", "--rm", "-i", name, "sh", "-c", RUN + CLIENTS]
+    command = [
+        "docker",
+        "run",
+        "--rm",
+        "-i",
+        "--sysctl",
+        "net.ipv6.conf.lo.disable_ipv6=0",
+        name,
+        "sh",
+        "-c",
+        RUN + CLIENTS,
+    ]
     done = subprocess.run(command, input=source, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stdout.decode()[-3000:]

@@ -125,6 +125,16 @@ def _refused(process: Process) -> bool:
     return True
 
 
+@pytest.mark.parametrize("repeat", range(5))
+def test_ctrl_c_at_once_reaches_workers_that_are_just_forked(repeat: int) -> None:
+    """They still have their parent's handlers, and must not take the end for theirs."""
+    with started(ECHO, "4") as process:
+        os.killpg(process.popen.pid, signal.SIGINT)
+        began = time.monotonic()
+        process.popen.wait(30)
+        assert time.monotonic() - began < 10
+
+
 def test_a_second_ctrl_c_cuts() -> None:
     with started(ECHO, "1") as process, process.connect() as busy:
         busy.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe")
