@@ -7,7 +7,7 @@ WEB_FRAMEWORK ?= django
 
 IMAGE := multicloud-broker:0.1.0
 
-.PHONY: run test lint bench docs image image-test requirements clean
+.PHONY: run test lint bench docs image image-test audit requirements clean
 
 run: $(VENV)/installed  ## start the broker with its simulators, ready to try
 	@WEB_FRAMEWORK=$(WEB_FRAMEWORK) exec $(BIN)/python -m app demo
@@ -31,6 +31,9 @@ image:  ## build the container image
 
 image-test: $(VENV)/installed image  ## test the image with a real engine
 	IMAGE=$(IMAGE) $(BIN)/pytest tests/container
+
+audit: $(VENV)/installed  ## known vulnerabilities of the requirements, where the package index tells of them; never fatal
+	-$(BIN)/pip-audit --disable-pip --require-hashes --progress-spinner off -r requirements.txt
 
 requirements:  ## compile the pins from the .in files, for Python 3.11 to 3.13
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade requirements.in -o requirements.txt
