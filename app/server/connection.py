@@ -63,21 +63,8 @@ class Server(Protocol):
 class Connection:
     """One accepted socket, from its first byte to its close."""
 
-    __slots__ = (
-        "_exchange",
-        "_greenlet",
-        "_linger",
-        "_listener",
-        "_parser",
-        "_rest",
-        "_served",
-        "_server",
-        "_waiter",
-        "closed",
-        "deadline",
-        "peer",
-        "sock",
-    )  # fmt: skip
+    __slots__ = ("_exchange", "_greenlet", "_linger", "_listener", "_parser", "_rest", "_server", "_waiter",
+                 "closed", "deadline", "peer", "sock")  # fmt: skip
 
     def __init__(self, server: Server, sock: socket.socket, peer: str) -> None:
         self._server = server
@@ -92,7 +79,6 @@ class Connection:
         self._listener: object | None = None
         self._rest = b""
         self._linger = -1
-        self._served = 0
         server.loop.timed.add(self)
 
     @property
@@ -257,7 +243,6 @@ class Connection:
             self._greenlet = None
         if self._exchange is exchange:
             server.waiting.discard(self)
-            self._served += 1
             self._finish(exchange)
 
     def _failed(self, exchange: Exchange, error: Exception) -> None:
