@@ -47,6 +47,13 @@ def test_the_broker_serves_https(framework: str, certificate: tuple[str, str]) -
             answer = connection.getresponse()
             assert (answer.status, json.loads(answer.read())["swagger"]) == (200, "2.0")
         connection.close()
+        with (
+            broker.connect() as plain,
+            context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False) as sock,
+        ):
+            sock.sendall(f"GET {BASE}/v0/vim_types HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            while sock.recv(65536):  # the end is TLS's own, or this raises
+                pass
         old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         old.load_verify_locations(crt)
         old.set_ciphers("ALL:@SECLEVEL=0")
