@@ -74,9 +74,8 @@ class Crowd:
         limits = self._limits
         if self.connected > self.limit:
             return self._full(f"connections ({self.limit})", "server.connections_max")
-        if uploading:
-            full = len(self.uploads) >= limits.uploads
-            return self._full(f"uploads ({limits.uploads})", "server.uploads_max") if full else None
+        if uploading and len(self.uploads) >= limits.uploads:
+            return self._full(f"uploads ({limits.uploads})", "server.uploads_max")
         if self.busy >= limits.requests:
             return self._full(f"requests at once ({limits.requests})", "server.requests_max")
         return None

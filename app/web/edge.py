@@ -180,7 +180,7 @@ class Call:
         try:
             yield first
             yield from pieces
-        except ClientGone:
+        except (ClientGone, GeneratorExit):  # the second: what it gave could not be sent
             self.status = ClientGone.status
             raise
         except BrokerError as error:

@@ -85,7 +85,8 @@ def test_where_all_are_served_a_few_more_are_taken_and_refused() -> None:
     [
         (3, 0, 0, False, False),
         (4, 0, 0, False, True),
-        (4, 0, 0, True, False),  # an upload has a bound of its own
+        (4, 0, 0, True, True),  # it will be a request like others once it has arrived
+        (4, 1, 0, True, False),  # but those that arrive do not count as such
         (4, 1, 0, False, False),
         (6, 2, 0, False, True),
         (2, 2, 0, True, True),
