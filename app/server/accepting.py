@@ -31,6 +31,10 @@ RECOVERED = 1.0
 
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
+BURST_PER = 64
+BURST_MOST = 32
+"""One more connection is taken at a look for each so many that are held, at most so many more."""
+
 AHEAD = 16
 """Connections that a worker may have accepted beyond the mean while others wait for theirs."""
 
@@ -105,23 +109,30 @@ class Acceptor:
         return above_share(len(live), self._held, held, self._total, taken)
 
     def _acceptable(self, _: int) -> None:
+        """Take one, or where many are held, some: between two looks of the loop all those may have had their turn."""
+        for _ in range(1 + min(self._held, BURST_MOST * BURST_PER) // BURST_PER):
+            if not (self._armed and self._take()):
+                return
+
+    def _take(self) -> bool:
+        """Whether a connection was taken."""
         if not self._open:
-            return
+            return False
         if len(self._live) < self._slots.count:  # a worker is about to come: its share begins at once
             self._look_around()
         if self._away < PATIENCE and self._above_share():
             self._away += 1
             self._disarm()
             self._loop.later(LOOK_AWAY, self._arm)
-            return
+            return False
         try:
             sock, address = self._listener.accept()
         except BlockingIOError:
             self._away = 0
-            return
+            return False
         except OSError as error:
             self._failed(error)
-            return
+            return False
         self._away = 0
         self._held += 1
         self._total += 1
@@ -129,6 +140,7 @@ class Acceptor:
         self._slots.set(self._slot, ACCEPTED, self._total)
         sock.setblocking(False)
         self._accepted(sock, address[0] if isinstance(address, tuple) else "")
+        return True
 
     def _failed(self, error: OSError) -> None:
         """A failed accept never ends a worker: without descriptors it closes an idle connection, or waits for one to

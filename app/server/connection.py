@@ -239,7 +239,7 @@ class Connection(Link):
         except ClientGone:
             exchange.close = True
             self._exchange = None
-            self.close()
+            self.abort()  # what the kernel still holds for it is for nobody
             raise
         except Exception as error:  # the edge of a request: whatever it was, the next one is served
             self._failed(exchange, error)

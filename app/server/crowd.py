@@ -81,11 +81,14 @@ class Crowd:
         return None
 
     def _full(self, what: str, option: str) -> BrokerError:
+        self._warn(what, option, "more are answered 503")
+        return Unavailable("The broker serves as many requests as it can; send this one again later.")
+
+    def _warn(self, what: str, option: str, so: str) -> None:
         now = time.monotonic()
         if now - self._warned >= WARN_EVERY:
             self._warned = now
-            LOG.warning("overload: this worker serves as many %s as it may (%s); more are answered 503", what, option)
-        return Unavailable("The broker serves as many requests as it can; send this one again later.")
+            LOG.warning("overload: this worker serves as many %s as it may (%s); %s", what, option, so)
 
     def make_room(self) -> bool:
         """Before a connection is taken: whether there is room for it, or was made by closing the one that is missed
@@ -96,6 +99,7 @@ class Crowd:
             victim = self._least_missed()
             if victim is None:
                 break
+            self._warn(f"connections ({self.limit})", "server.connections_max", "those least missed are closed")
             victim.give_way()
         return self.connected < self.limit + BEYOND
 
