@@ -50,11 +50,7 @@ class ChunkedBody:
         at = 0
         while True:
             if self._left:
-                piece = data[at : at + self._left]
-                if piece:
-                    pieces.append(piece)
-                at += len(piece)
-                self._left -= len(piece)
+                at = self._take(data, at, pieces)
                 if self._left:
                     return b""
             line = self._line.match(data, at)
@@ -71,6 +67,14 @@ class ChunkedBody:
             elif len(line[0]) == len(b"\r\n"):
                 self.complete = True
                 return data[at:]
+
+    def _take(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        """Of a chunk's data what is here; returns where that ends."""
+        piece = data[at : at + self._left]
+        if piece:
+            pieces.append(piece)
+            self._left -= len(piece)
+        return at + len(piece)
 
     def _hold(self, rest: bytes) -> bytes:
         """No whole line is there, or none that is valid."""
