@@ -44,6 +44,9 @@ ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)")
 
 HTTP_2_PREFACE = b"PRI * HTTP/2.0\r\n"
 
+OTHER_PROTOCOLS = ("Invalid method for HTTP", "Expected HTTP/2 Connection Preface")
+"""How llhttp says that it knows a method, but of another protocol: RTSP's DESCRIBE, HTTP/2's PRI."""
+
 NOT_SERVED = frozenset(("CONNECT", "TRACE"))
 
 EMPTY_LINES = 8
@@ -233,10 +236,11 @@ class RequestParser:
             raise self._translate(error) from None
 
     def _translate(self, error: Exception) -> BrokerError:
-        if isinstance(error, httptools.HttpParserInvalidMethodError) and TOKEN.match(self._raw):
-            return NotImplementedMethod("Use a method of HTTP that the broker knows.")
         if self._raw.startswith(HTTP_2_PREFACE) or "HTTP version" in str(error):
             return VersionNotSupported("Use HTTP/1.1 or HTTP/1.0.")
+        unknown = isinstance(error, httptools.HttpParserInvalidMethodError) or str(error).startswith(OTHER_PROTOCOLS)
+        if unknown and TOKEN.match(self._raw):
+            return NotImplementedMethod("Use a method of HTTP that the broker knows.")
         return BadRequest(f"Send a valid HTTP/1.1 request: {error}.")
 
     # llhttp's callbacks.
