@@ -8,7 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-WHITE = (b" ", b"  ", b"\t", b" \t", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f", b"\x85", b"\xa0", b"\xc2\xa0")
+WHITE = (
+    b" ",
+    b"  ",
+    b"\t",
+    b" \t",
+    b"\x0b",
+    b"\x0c",
+    b"\x1c",
+    b"\x1d",
+    b"\x1e",
+    b"\x1f",
+    b"\x85",
+    b"\xa0",
+    b"\xc2\xa0",
+)
 CONTROLS = (b"\0", b"\x01", b"\x08", b"\x0e", b"\x1b", b"\x7f", b"\r", b"\n", b"\xff", b"\xef\xbb\xbf")
 NOISE = WHITE + CONTROLS + (b"\r\n", b",", b";", b":", b'"', b"_", b"#", b"@", b"0", b"\\")
 
@@ -49,9 +63,44 @@ NAMES = (
     b"Host", b"hOST", b"Connection", b"Proxy-Connection", b"Upgrade", b"Expect", b"Trailer", b"TE", b"Content-Length\xa0",
 )  # fmt: skip
 
-COLONS = (b" :", b"\t:", b"\x0b:", b"\x0c:", b"\x85:", b"\xa0:", b"::", b": :", b"", b"=", b"\r\n:", b":\r\n ", b":\r\n\t", b"\0:", b";")
+COLONS = (
+    b" :",
+    b"\t:",
+    b"\x0b:",
+    b"\x0c:",
+    b"\x85:",
+    b"\xa0:",
+    b"::",
+    b": :",
+    b"",
+    b"=",
+    b"\r\n:",
+    b":\r\n ",
+    b":\r\n\t",
+    b"\0:",
+    b";",
+)
 
-PADS = (b"", b"  ", b"\t", b" \t ", b"\x0b", b"\x0c", b"\x85", b"\xa0", b"\x1c", b"\x1d", b"\x1e", b"\x1f", b"\r\n ", b"\r\n\t", b"\r", b"\n", b"\0", b"\x08")
+PADS = (
+    b"",
+    b"  ",
+    b"\t",
+    b" \t ",
+    b"\x0b",
+    b"\x0c",
+    b"\x85",
+    b"\xa0",
+    b"\x1c",
+    b"\x1d",
+    b"\x1e",
+    b"\x1f",
+    b"\r\n ",
+    b"\r\n\t",
+    b"\r",
+    b"\n",
+    b"\0",
+    b"\x08",
+)
 
 VALUES = (
     b"", b"v", b"caf\xe9", b"\x80\xff", b"a\tb", b"a  b", b"a\x0bb", b"a\x0cb", b"a\0b", b"a\x01b", b"a\x7fb", b"a\rb", b"a\nb", b"a\r\n b",
@@ -82,7 +131,17 @@ CONNECTIONS = (
     b"xclose", b"close;", b'"close"', b"\tclose", b"upgrade", b"Upgrade, HTTP2-Settings", b"keep-alive, Upgrade", b"content-length", b"transfer-encoding", b"host", b"te", b"", b"x-a",
 )  # fmt: skip
 
-EXPECTS = (b"100-continue", b"100-Continue", b"100-continue,", b"100-continue, 100-continue", b"100-continue;q=1", b"101", b"", b"nothing", b"100")
+EXPECTS = (
+    b"100-continue",
+    b"100-Continue",
+    b"100-continue,",
+    b"100-continue, 100-continue",
+    b"100-continue;q=1",
+    b"101",
+    b"",
+    b"nothing",
+    b"100",
+)
 
 SIZES = (
     b"3", b"03", b"0003", b"0x3", b"0X3", b"x3", b"+3", b"-3", b"-0", b"3_", b"0_3", b"3 ", b"3\t", b" 3", b"\t3", b"3\x0b", b"3\x0c", b"3\x85", b"3\xa0", b"3\0", b"3h", b"g", b"",
@@ -118,7 +177,23 @@ STATUSES = (
     b"", b" 200", b"200 ", b"\t200", b"200\t", b"200\x0b", b"2 00", b"\xb200", b"\xd9\xa200", b"200.1", b"101 Switching", b"204\0",
 )  # fmt: skip
 
-REASONS = (b"OK", b"", b" ", b"I'm a \xe9", b"a\tb", b"O\rK", b"O\nK", b"O\0K", b"O\x0bK", b"O\x7fK", b"OK\r\n x", b"OK\r\nX: y", b"OK\r\r\n", b"\x85", b"r" * 300)
+REASONS = (
+    b"OK",
+    b"",
+    b" ",
+    b"I'm a \xe9",
+    b"a\tb",
+    b"O\rK",
+    b"O\nK",
+    b"O\0K",
+    b"O\x0bK",
+    b"O\x7fK",
+    b"OK\r\n x",
+    b"OK\r\nX: y",
+    b"OK\r\r\n",
+    b"\x85",
+    b"r" * 300,
+)
 
 ALTERNATIVES: Mapping[str, Sequence[bytes]] = {
     "method": METHODS,

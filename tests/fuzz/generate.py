@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
@@ -39,8 +40,17 @@ LAST = [("size", b"0"), ("extension", b""), EOL, ("trailer", b""), EOL]
 CHUNKED = field(b"Transfer-Encoding", b"chunked", "coding")
 
 
-def request(method: bytes, path: bytes, *parts: list[Piece], version: bytes = b"HTTP/1.1", body: list[Piece] = []) -> list[Piece]:
-    line: list[Piece] = [("method", method), ("space", b" "), ("target", path), ("space", b" "), ("version", version), EOL]
+def request(
+    method: bytes, path: bytes, *parts: list[Piece], version: bytes = b"HTTP/1.1", body: list[Piece] = []
+) -> list[Piece]:
+    line: list[Piece] = [
+        ("method", method),
+        ("space", b" "),
+        ("target", path),
+        ("space", b" "),
+        ("version", version),
+        EOL,
+    ]
     return [*line, *field(b"Host", b"broker", "host"), *[piece for part in parts for piece in part], EOL, *body]
 
 
@@ -69,11 +79,18 @@ REQUESTS: tuple[list[Piece], ...] = (
 )  # fmt: skip
 
 
+MASK = (1 << 64) - 1
+
+
 class _Choices:
-    """Several choices out of one drawn number: hypothesis is asked once a mutation."""
+    """Several choices out of one drawn number: hypothesis is asked once a mutation. The number is mixed (splitmix64),
+    since hypothesis likes small ones, of which all choices but the first would be alike."""
 
     def __init__(self, number: int) -> None:
-        self._number = number
+        mixed = (number + 0x9E3779B97F4A7C15) & MASK
+        mixed = ((mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9) & MASK
+        mixed = ((mixed ^ mixed >> 27) * 0x94D049BB133111EB) & MASK
+        self._number = mixed ^ mixed >> 31
 
     def below(self, count: int) -> int:
         self._number, choice = divmod(self._number, count)
@@ -83,7 +100,7 @@ class _Choices:
         return values[self.below(len(values))]
 
 
-NUMBERS = st.integers(0, 1 << 48)
+NUMBERS = st.integers(0, MASK)
 
 
 class _Message:
@@ -106,9 +123,10 @@ class _Message:
             self._move(choices)
 
     def _replace(self, choices: _Choices) -> None:
-        """Each alternative of the kinds that are there is as likely as any other."""
         kinds = {kind for kind, _ in self.pieces}
-        kind, other = choices.of([pair for kind in ALTERNATIVES if kind in kinds for pair in PAIRS[kind]] or PAIRS["noise"])
+        kind, other = choices.of(
+            [pair for kind in ALTERNATIVES if kind in kinds for pair in PAIRS[kind]] or PAIRS["noise"]
+        )
         at = choices.of([at for at, piece in enumerate(self.pieces) if piece[0] == kind] or [0])
         self.pieces[at : at + 1] = [(kind, other)]
         self.used.append((kind, other))
@@ -136,7 +154,10 @@ class _Message:
         self.used.append(("move", how))
 
 
-PAIRS = {kind: [(kind, other) for other in others] for kind, others in ALTERNATIVES.items()}
+RARE = {"expect": 8, "connection": 3, "coding": 3, "value": 3, "length": 2, "size": 2, "extension": 2, "trailer": 2}
+"""Kinds that few messages have: their alternatives come up that much more often where they are there."""
+
+PAIRS = {kind: [(kind, other) for other in others] * RARE.get(kind, 1) for kind, others in ALTERNATIVES.items()}
 MOVES = (b"left out", b"twice", b"elsewhere")
 SCRATCHES = (b"none", b"none", b"none", b"none", b"changed", b"left out", b"cut", b"rest")
 RESTS = (b"\r\n", b"\r\n" * 8, b"\r\n" * 9, b"\n", b"x", b"\0", SMUGGLED, b"0\r\n\r\n", b"GET /", b"GET / HTTP/1.1\r\n")
@@ -157,7 +178,7 @@ def _scratch(choices: _Choices, data: bytes, used: list[tuple[str, bytes]]) -> b
     return data + choices.of(RESTS) if how == b"rest" else data
 
 
-MUTATIONS = (1, 0, 1, 0, 1, 2, 1, 3)
+MUTATIONS = (1, 1, 2, 0, 1, 2, 1, 3)
 """How many a message gets, each as likely."""
 
 
@@ -172,13 +193,20 @@ def _streams(draw: Draw[int], messages: tuple[list[Piece], ...], most: int) -> S
             message.mutate(_Choices(draw(NUMBERS)))
         data += b"".join(text for _, text in message.pieces)
     data = _scratch(choices, data, used)
-    cutting = _Choices(draw(NUMBERS))
+    cutting = _Choices(zlib.crc32(data))
     cuts = [[cutting.below(len(data) + 1) for _ in range(count)] for count in (1, 2, 5)]
     return Stream(data, cuts, used)
 
 
 def response(status: bytes, *parts: list[Piece], version: bytes = b"HTTP/1.1", body: list[Piece] = []) -> list[Piece]:
-    line: list[Piece] = [("version", version), ("space", b" "), ("status", status), ("space", b" "), ("reason", b"Fine"), EOL]
+    line: list[Piece] = [
+        ("version", version),
+        ("space", b" "),
+        ("status", status),
+        ("space", b" "),
+        ("reason", b"Fine"),
+        EOL,
+    ]
     return [*line, *[piece for part in parts for piece in part], EOL, *body]
 
 
@@ -224,8 +252,8 @@ class PluginStream(NamedTuple):
 @st.composite
 def responses(draw: Draw[int]) -> PluginStream:
     """A plugin's answer, with interim ones before it or another after it, and up to three mutations."""
-    stream = draw(_streams(RESPONSES, 1))  # type: ignore[arg-type]
-    choices = _Choices(draw(NUMBERS))
+    stream: Stream = draw(_streams(RESPONSES, 1))  # type: ignore[arg-type]
+    choices = _Choices(len(stream.data) + sum(map(sum, stream.cuts)))
     return PluginStream(*stream, choices.of(ASKED), choices.below(2) == 1)
 
 

@@ -43,9 +43,7 @@ def read(parser_type: Parser, segments: Iterable[bytes]) -> Reading:
 def _message(parser: RequestParser, body: list[bytes]) -> Message:
     head = parser.head
     assert head is not None
-    return Message(
-        head.method.encode(), head.target, head.minor, tuple(head.headers), b"".join(body), head.keep_alive
-    )
+    return Message(head.method.encode(), head.target, head.minor, tuple(head.headers), b"".join(body), head.keep_alive)
 
 
 def disagreement(ours: Reading, strict: Reading) -> str | None:

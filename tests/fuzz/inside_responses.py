@@ -13,7 +13,9 @@ Parser = Callable[[], ResponseParser]
 NEXT = b"HTTP/1.1 201 Next\r\nContent-Length: 4\r\n\r\nnext"
 
 
-def read(parser_type: Parser, segments: Iterable[bytes], method: bytes, *, ended: bool) -> tuple[Reading, ResponseParser]:
+def read(
+    parser_type: Parser, segments: Iterable[bytes], method: bytes, *, ended: bool
+) -> tuple[Reading, ResponseParser]:
     """What the broker makes of a plugin's bytes that arrive in these segments."""
     parser = parser_type()
     parser.begin(method.decode())
@@ -53,7 +55,14 @@ def disagreement(ours: Reading, strict: Reading) -> str | None:
 
 
 def finding(
-    parser_type: Parser, data: bytes, method: bytes, ended: bool, strict: Reading, cuts: Iterable[Sequence[int]] = (), *, everywhere: bool = True
+    parser_type: Parser,
+    data: bytes,
+    method: bytes,
+    ended: bool,
+    strict: Reading,
+    cuts: Iterable[Sequence[int]] = (),
+    *,
+    everywhere: bool = True,
 ) -> str | None:
     """What is wrong with how a parser reads these bytes, whole or in any segments, and the next response."""
     whole, parser = read(parser_type, [data], method, ended=ended)
@@ -73,7 +82,10 @@ def _next_difference(reading: Reading, parser: ResponseParser) -> str | None:
     if reading.end != "whole" or not parser.reusable:
         return None
     parser.begin("GET")
-    parser.feed(NEXT)
+    try:
+        parser.feed(NEXT)
+    except UpstreamGarbled as error:
+        return f"the next response is refused: {error.message}"
     found = (parser.status, parser.headers, parser.pieces, parser.complete, parser.reusable)
     expected = (201, [(b"Content-Length", b"4")], [b"next"], True, True)
     return None if found == expected else f"the next response is read as {found}"

@@ -126,7 +126,7 @@ def _one_framing(head: Loose) -> bool:
 TABLE = (
     Check("a line ends in CRLF; no other CR or LF", "M2.2", (400,), lambda h: not stray_line_end(h.text)),
     Check("no NUL nor other control byte", "S5.5, M5", (400,), lambda h: not re.search(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]", h.text)),
-    Check("method, one space, target, one space, version", "M3", (400,), lambda h: h.parts == 3 or h.parts == 2),
+    Check("method, one space, target, one space, version", "M3", (400, 505), lambda h: h.parts in (2, 3)),
     Check("a version at all: no HTTP/0.9", "M2.3", (505, 400), lambda h: h.parts != 2),
     Check("a method is a token", "S9.1", (400,), lambda h: bool(TOKEN.fullmatch(h.method))),
     Check("a method that is served", "contract 1", (501,), lambda h: not TOKEN.fullmatch(h.method) or h.method in METHODS),

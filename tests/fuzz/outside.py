@@ -173,7 +173,7 @@ def _missing(reading: Reading, given: list[Given]) -> str | None:
     """Fewer were served: only after an answer that ended the connection, for a reason."""
     served = len(given)
     if given and given[-1].closes:
-        before = reading.messages[: served]
+        before = reading.messages[:served]
         stated = any(message.excuses for message in before) or any(not forwarded(message) for message in before)
         if stated:
             return None
