@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,7 +96,7 @@ def judge_outside(tester: Outside) -> Judge:
 
     def judge(case: AnyStream) -> str | None:
         ends = sorted({*case.cuts[-1], 0, len(case.data)})
-        segments = [case.data[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+        segments = [case.data[start:end] for start, end in pairwise(ends)]
         return tester.finding(case.data, segments if case.cuts[0][0] % 2 else [case.data])
 
     return judge

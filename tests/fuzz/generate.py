@@ -41,7 +41,7 @@ CHUNKED = field(b"Transfer-Encoding", b"chunked", "coding")
 
 
 def request(
-    method: bytes, path: bytes, *parts: list[Piece], version: bytes = b"HTTP/1.1", body: list[Piece] = []
+    method: bytes, path: bytes, *parts: list[Piece], version: bytes = b"HTTP/1.1", body: Sequence[Piece] = ()
 ) -> list[Piece]:
     line: list[Piece] = [
         ("method", method),
@@ -198,7 +198,9 @@ def _streams(draw: Draw[int], messages: tuple[list[Piece], ...], most: int) -> S
     return Stream(data, cuts, used)
 
 
-def response(status: bytes, *parts: list[Piece], version: bytes = b"HTTP/1.1", body: list[Piece] = []) -> list[Piece]:
+def response(
+    status: bytes, *parts: list[Piece], version: bytes = b"HTTP/1.1", body: Sequence[Piece] = ()
+) -> list[Piece]:
     line: list[Piece] = [
         ("version", version),
         ("space", b" "),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from app.errors import BrokerError
 from app.server.limits import Limits
@@ -80,7 +81,7 @@ def splits(data: bytes, cuts: Iterable[Sequence[int]], *, everywhere: bool) -> I
     yield [data[at : at + 1] for at in range(len(data))]
     for places in cuts:
         ends = sorted({*places, 0, len(data)})
-        yield [data[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+        yield [data[start:end] for start, end in pairwise(ends)]
     if everywhere:
         for at in range(1, len(data)):
             yield [data[:at], data[at:]]
