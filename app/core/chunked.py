@@ -37,25 +37,35 @@ class ChunkedBody:
         self._line = FIRST
         self._overhead = self._size = 0
 
-    def feed(self, data: bytes, pieces: list[bytes]) -> bytes:
-        """Add the data of chunks to `pieces`; return what comes after the body. Raises `ValueError` with what is wrong.
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """The chunks' data, as one piece however small they are, and what comes after the body.
 
-        Trailers are dropped (RFC 9110, 6.5.1), whatever their names.
+        Trailers are dropped (RFC 9110, 6.5.1), whatever their names. Raises `ValueError` with what is wrong.
         """
         if self._held:
             data, fresh = self._held + data, data
             if b"\n" not in fresh:
-                return self._hold(data)
+                self._hold(data)
+                return b"", b""
             self._held = b""
+        pieces: list[bytes] = []
+        rest = self._read(data, pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces), rest
+
+    def _read(self, data: bytes, pieces: list[bytes]) -> bytes:
         at = 0
         while True:
             if self._left:
-                at = self._take(data, at, pieces)
+                piece = data[at : at + self._left]
+                pieces.append(piece)
+                at += len(piece)
+                self._left -= len(piece)
                 if self._left:
                     return b""
             line = self._line.match(data, at)
             if line is None:
-                return self._hold(data[at:])
+                self._hold(data[at:])
+                return b""
             self._overhead += line.end() - at
             at = line.end()
             if self._overhead > OVERHEAD:
@@ -68,15 +78,7 @@ class ChunkedBody:
                 self.complete = True
                 return data[at:]
 
-    def _take(self, data: bytes, at: int, pieces: list[bytes]) -> int:
-        """Of a chunk's data what is here; returns where that ends."""
-        piece = data[at : at + self._left]
-        if piece:
-            pieces.append(piece)
-            self._left -= len(piece)
-        return at + len(piece)
-
-    def _hold(self, rest: bytes) -> bytes:
+    def _hold(self, rest: bytes) -> None:
         """No whole line is there, or none that is valid."""
         before = self._line is NEXT
         if before and not b"\r\n".startswith(rest[:2]):
@@ -85,7 +87,6 @@ class ChunkedBody:
             raise ValueError("a chunk's line or a trailer is not valid")
         self._check(self._overhead + len(rest))
         self._held = rest
-        return b""
 
     def _check(self, overhead: int) -> None:
         if overhead > OVERHEAD + 8 * self._size:

@@ -221,9 +221,11 @@ class RequestParser:
 
     def _feed_chunked(self, chunks: ChunkedBody, data: bytes) -> bytes:
         try:
-            rest = chunks.feed(data, self.pieces)
+            piece, rest = chunks.feed(data)
         except ValueError as error:
             raise BadRequest(f"Send a valid chunked body: {error}.") from None
+        if piece:
+            self.pieces.append(piece)
         self.complete = chunks.complete
         return rest
 

@@ -155,9 +155,11 @@ class ResponseParser:
         """Up to the end of the response at the most; returns what is left over."""
         if self._chunks is not None:
             try:
-                rest = self._chunks.feed(data, self.pieces)
+                piece, rest = self._chunks.feed(data)
             except ValueError as error:
                 raise UpstreamGarbled(f"The upstream sent no valid chunked body: {error}.") from None
+            if piece:
+                self.pieces.append(piece)
             self.complete = self._chunks.complete
             return rest
         if self._left is None:

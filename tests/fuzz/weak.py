@@ -129,14 +129,14 @@ class _PythonsIntegers(ChunkedBody):
 
     __slots__ = ()
 
-    def feed(self, data: bytes, pieces: list[bytes]) -> bytes:
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
         def plain(line: re.Match[bytes]) -> bytes:
             try:
                 return b"\r\n%x\r\n" % int(line[1], 16)
             except ValueError:
                 return line[0]
 
-        return super().feed(re.sub(rb"\r\n([^\r\n;]{2,20})\r\n", plain, b"\r\n" + data)[2:], pieces)
+        return super().feed(re.sub(rb"\r\n([^\r\n;]{2,20})\r\n", plain, b"\r\n" + data)[2:])
 
 
 class _ForgivesTheEnd(ChunkedBody):
@@ -144,10 +144,16 @@ class _ForgivesTheEnd(ChunkedBody):
 
     __slots__ = ()
 
-    def _hold(self, rest: bytes) -> bytes:
+    def _read(self, data: bytes, pieces: list[bytes]) -> bytes:
+        if not self._left and self._line is chunked.NEXT:
+            data = b"\r\n" + data[2:]
+        return super()._read(data, pieces)
+
+    def _hold(self, rest: bytes) -> None:
         if self._line is chunked.NEXT and len(rest) > 2 and not rest.startswith(b"\r\n"):
-            return self.feed(b"\r\n" + rest[2:], [])
-        return super()._hold(rest)
+            self._read(rest, [])
+        else:
+            super()._hold(rest)
 
 
 class _Chunking(RequestParser):
