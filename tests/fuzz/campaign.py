@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import strategies as st
 
 from app.server.protocol import RequestParser
 from app.upstream.protocol import ResponseParser
@@ -27,7 +28,7 @@ from tests.fuzz.outside import Outside, outside
 from tests.fuzz.outside_responses import OutsideResponses, outside_responses
 
 BATCH = 2500
-EVERYWHERE = 16
+EVERYWHERE = 32
 """One case in so many is split in two at every place; all of them are into single bytes, and as hypothesis says."""
 
 AnyStream = Stream | PluginStream
@@ -164,7 +165,7 @@ def run(level_responses: bool, judge: Judge, cases: int, first_seed: int, *, sto
         number += 1
 
 
-def _run_batch(strategy: object, judge: Judge, cases: int, number: int, outcome: Outcome) -> None:
+def _run_batch(strategy: st.SearchStrategy[AnyStream], judge: Judge, cases: int, number: int, outcome: Outcome) -> None:
     found: list[tuple[AnyStream, str]] = []
 
     @seed(number)
