@@ -205,8 +205,8 @@ def _read_one(data: bytes, at: int, end: int) -> tuple[Message, int] | Reading:
         state = "whole" if len(body) == length else "pending"
     message = _message(head, body, excuses)
     if state != "whole":
-        statuses = frozenset((400,)) if state == "refused" else frozenset()
-        return Reading([], state, statuses, why, message, excuses)
+        statuses = frozenset((400, *(status for check in broken for status in check.statuses)))
+        return Reading([], state, statuses if state == "refused" else frozenset(), why, message, excuses)
     refusal = _ask_h11(plain, message)
     return (message, after) if refusal is None else refusal._replace(method=head.method)
 
