@@ -7,7 +7,7 @@ WEB_FRAMEWORK ?= django
 
 IMAGE := multicloud-broker:0.1.0
 
-.PHONY: run test lint bench docs image image-test audit requirements clean
+.PHONY: run test lint fuzz bench docs image image-test audit requirements clean
 
 run: $(VENV)/installed  ## start the broker with its simulators, ready to try
 	@WEB_FRAMEWORK=$(WEB_FRAMEWORK) exec $(BIN)/python -m app demo
@@ -19,6 +19,9 @@ lint: $(VENV)/installed  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+fuzz: $(VENV)/installed  ## a million cases against an oracle of HTTP; FUZZ="--cases N --seed N --level TEXT"
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 bench: $(VENV)/installed  ## side by side with nginx: requests a second, as ratios
 	$(BIN)/python -m bench $(BENCH)

@@ -126,6 +126,8 @@ class Connection(Link):
                 data = parser.feed(data)
         except BrokerError as error:
             self._stop_listening()
+            if self._exchange is not None:
+                self._exchange.close = True  # where the next request would begin is not known
             body.fail(error)
             return
         pieces = parser.pieces.copy()
