@@ -12,6 +12,7 @@ HOP_BY_HOP = frozenset(
         b"keep-alive",
         b"proxy-connection",
         b"proxy-authenticate",
+        b"proxy-authentication-info",
         b"proxy-authorization",
         b"te",
         b"trailer",
@@ -19,7 +20,7 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     )
 )
-"""RFC 9110, 7.6.1, and the two of proxy authentication (11.7), which are the next hop's."""
+"""RFC 9110, 7.6.1, and those of proxy authentication (11.7), which are the next hop's."""
 
 REPLACED = HOP_BY_HOP | {b"host", b"content-length", b"expect", b"x-invocationid", b"x-onap-invocationid"}
 """Of a request: what is dropped here or set anew."""

@@ -144,6 +144,7 @@ class UpstreamConnection:
         while not self._parser.head_complete:
             self._raise_if_lost()
             self._waiter.wait(seconds, UpstreamTimeout("The upstream did not begin its answer in time."))
+        self._raise_if_lost()  # what came with the head may show already that the answer is of no use
 
     def take_all(self) -> bytes | None:
         """The whole body if it has arrived, else None."""
@@ -157,9 +158,9 @@ class UpstreamConnection:
     def piece(self, seconds: float) -> bytes:
         """The next bytes of the body as soon as there are any, `b""` at its end; what is cut short raises."""
         while not self._pieces:
+            self._raise_if_lost()  # first: an answer may end and be garbled in the same bytes
             if self._parser.complete:
                 return b""
-            self._raise_if_lost()
             self._listen()
             self._waiter.wait(seconds, UpstreamTimeout("The upstream paused too long within its answer."))
         piece = self._pieces.popleft()
@@ -208,7 +209,8 @@ class UpstreamConnection:
     def _ended(self, *, clean: bool) -> None:
         """A body that ends with the connection is whole only if that was closed in order (RFC 9112, 8)."""
         self._stop_listening()
-        if clean and self._parser.end():
+        if self._parser.complete or (clean and self._parser.end()):
+            self._parser.reusable = False
             self._advance()
         elif self._parser.started:
             self._fail(UpstreamGarbled("The upstream closed within its answer."))
