@@ -148,7 +148,7 @@ class Exchange:
         self._length = length
         if not dated:
             lines.append(_date())
-        if self.body.present and not self.body.complete and (self.head.expect or not self._drainable()):
+        if self.body.present and not self.body.complete and (self.head.expect or code == 408 or not self._drainable()):
             self.close = True
         if self.close:
             lines.append("Connection: close\r\n")

@@ -92,8 +92,15 @@ def early(raw: bytes) -> Step:
     return step
 
 
-@pytest.mark.parametrize("status", [b"413 Content Too Large", b"401 Unauthorized", b"503 Service Unavailable"])
-@pytest.mark.parametrize("framing", [sized(50_000_000), CHUNKED])
+@pytest.mark.parametrize(
+    ("status", "framing"),
+    [
+        (b"413 Content Too Large", sized(50_000_000)),
+        (b"401 Unauthorized", sized(50_000_000)),
+        (b"503 Service Unavailable", sized(50_000_000)),
+        (b"413 Content Too Large", CHUNKED),
+    ],
+)
 def test_rule_06_a_plugins_early_refusal_reaches_a_client_that_waits(
     session: Session, plugin: Plugin, status: bytes, framing: bytes
 ) -> None:
