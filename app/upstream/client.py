@@ -257,6 +257,9 @@ def _stream(connection: UpstreamConnection, body: Body, seconds: float) -> bool:
             connection.send(b"0\r\n\r\n", seconds)
     except EarlyAnswerError:
         return False
+    except BaseException:
+        connection.abort()
+        raise
     finally:
         connection.sending(None)
     return True

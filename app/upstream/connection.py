@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import ssl
+import struct
 from collections import deque
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ RECEIVE = 65536
 HIGH_WATER = 65536
 """Bytes held for a client that reads slowly; above it the upstream is not read either."""
 
+RESET = struct.pack("ii", 1, 0)
 AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -263,6 +265,12 @@ class UpstreamConnection:
         """From the hub: idle in the pool for too long."""
         if self.on_idle_end is not None:
             self.on_idle_end(self)
+
+    def abort(self) -> None:
+        """Close by a reset, within a request: an end in order would wait behind all that the upstream does not take."""
+        if not self.closed:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            self.close()
 
     def close(self) -> None:
         if not self.closed:
