@@ -188,7 +188,8 @@ def leave(sock: socket.socket, how: str) -> None:
 
 @pytest.mark.parametrize("how", LEAVES)
 @pytest.mark.parametrize(
-    ("version", "case"), [*((b"1.1", case) for case in UPLOADS), *((b"1.0", case) for case in UPLOADS if "length" in case)]
+    ("version", "case"),
+    [*((b"1.1", case) for case in UPLOADS), *((b"1.0", case) for case in UPLOADS if "length" in case)],
 )
 def test_rule_11_half_an_upload_is_never_passed_on_as_whole(
     broker: Process, plugin: Plugin, case: str, how: str, version: bytes

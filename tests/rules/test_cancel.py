@@ -150,7 +150,9 @@ def test_rule_14_a_client_that_leaves_cancels_its_request(
 def test_rule_14_the_broker_counts_it_as_499(broker: Process, plugin: Plugin) -> None:
     def counted() -> float:
         lines = broker.ask("GET", "/metrics")[2].decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if "http_requests_total{" in line and '"499"' in line)
+        return sum(
+            float(line.rpartition(" ")[2]) for line in lines if "http_requests_total{" in line and '"499"' in line
+        )
 
     before = counted()
     with broker.connect() as sock:

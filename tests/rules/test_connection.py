@@ -63,7 +63,9 @@ def test_pipelined_requests_are_answered_in_order(broker: Process, plugin: Plugi
     kinds = [
         lambda target: request(target=target),
         lambda target: request(b"Content-Length: 5", method=b"PUT", target=target, body=body),
-        lambda target: request(b"Transfer-Encoding: chunked", method=b"POST", target=target, body=chunked(b"123", b"45")),
+        lambda target: request(
+            b"Transfer-Encoding: chunked", method=b"POST", target=target, body=chunked(b"123", b"45")
+        ),
     ]
     requests = [kinds[number % 3](X + b"/%d" % number) for number in range(9)]
     requests[4:4] = [request(target=TYPES), request(target=b"/none"), request(method=b"HEAD", target=TYPES)]

@@ -65,7 +65,12 @@ def test_rule_06_a_client_that_does_not_wait_is_served_too(session: Session, plu
 
 @pytest.mark.parametrize(
     ("target", "status"),
-    [(b"/api/multicloud/v0/nounderscore/x", 400), (b"/api/multicloud/v0/o_unknown/x", None), (TYPES, 405), (b"/none", 404)],
+    [
+        (b"/api/multicloud/v0/nounderscore/x", 400),
+        (b"/api/multicloud/v0/o_unknown/x", None),
+        (TYPES, 405),
+        (b"/none", 404),
+    ],
 )
 def test_rule_06_a_refusal_comes_instead_of_100(
     session: Session, plugin: Plugin, target: bytes, status: int | None
@@ -158,7 +163,9 @@ def test_rule_06_an_early_success_does_not_end_the_upload(session: Session, plug
     assert (answer.body, plugin.only.complete) == (b"ok", True)
 
 
-@pytest.mark.parametrize("value", [b"", b"100", b"200-ok", b"100-continue, more", b"100-continue;q=1", b'"100-continue"'])
+@pytest.mark.parametrize(
+    "value", [b"", b"100", b"200-ok", b"100-continue, more", b"100-continue;q=1", b'"100-continue"']
+)
 def test_rule_06_other_expectations_are_417(broker: Process, plugin: Plugin, value: bytes) -> None:
     answer = ask(broker, last(b"Expect: " + value, sized(3), method=b"PUT", body=b"abc"), "PUT")
     assert (answer.status, answer.interim, plugin.asked) == (417, [], [])
@@ -195,9 +202,7 @@ INTERIM = {
 
 @pytest.mark.parametrize("case", INTERIM)
 @pytest.mark.parametrize("apart", [True, False])
-def test_rule_07_interim_answers_are_not_the_answer(
-    broker: Process, plugin: Plugin, case: str, apart: bool
-) -> None:
+def test_rule_07_interim_answers_are_not_the_answer(broker: Process, plugin: Plugin, case: str, apart: bool) -> None:
     """They and their headers stay here: a gateway may (RFC 9110, 3.7), and HTTP/1.0 and PEP 3333 know none."""
     pieces = [b"HTTP/1.1 %b\r\n\r\n" % line for line in INTERIM[case]] + [told(b"body", b"X-A: b")]
 

@@ -162,7 +162,25 @@ def test_rule_03_an_answers_line_that_two_could_read_otherwise_is_a_502(
     assert ask(broker, last()).status == 502
 
 
-NO_LENGTH = ["+3", "-3", "0x3", "3.0", "3 3", "3;", '"3"', "", " ", "three", "3a", "\xb3", "9" * 30, "3,", "_3", "1_0", "1e1"]
+NO_LENGTH = [
+    "+3",
+    "-3",
+    "0x3",
+    "3.0",
+    "3 3",
+    "3;",
+    '"3"',
+    "",
+    " ",
+    "three",
+    "3a",
+    "\xb3",
+    "9" * 30,
+    "3,",
+    "_3",
+    "1_0",
+    "1e1",
+]
 
 
 @pytest.mark.parametrize("length", NO_LENGTH)
@@ -220,9 +238,7 @@ FORBIDDEN = [b"Host: other", b"Authorization: Basic eDp5", b"X-A: b"]
 
 
 @pytest.mark.parametrize("field", FORBIDDEN)
-def test_rule_03_and_10_a_trailer_is_dropped_and_no_header(
-    broker: Process, plugin: Plugin, field: bytes
-) -> None:
+def test_rule_03_and_10_a_trailer_is_dropped_and_no_header(broker: Process, plugin: Plugin, field: bytes) -> None:
     body = b"3\r\nabc\r\n0\r\n" + field + b"\r\nX-B: c\r\n\r\n"
     plugin.answers(says(HELLO + CHUNKED + b"\r\n\r\n" + body), told())
     lines = (CHUNKED, b"Trailer: X-A, X-B")
@@ -231,7 +247,9 @@ def test_rule_03_and_10_a_trailer_is_dropped_and_no_header(
     name = field.partition(b":")[0]
     assert (bytes(asked.body), bytes(asked.wire)) == (b"abc", b"3\r\nabc\r\n0\r\n\r\n")
     assert (asked.values(b"X-A"), asked.values(b"X-B"), asked.values(b"Trailer")) == ([], [], [])
-    assert asked.values(name) == {b"Host": [b"127.0.0.1:%d" % plugin.port], b"Transfer-Encoding": [b"chunked"]}.get(name, [])
+    assert asked.values(name) == {b"Host": [b"127.0.0.1:%d" % plugin.port], b"Transfer-Encoding": [b"chunked"]}.get(
+        name, []
+    )
     assert (first.body, first.whole, first.values(b"X-A"), first.values(b"X-B")) == (b"abc", True, [], [])
     assert (second.status, len(plugin.asked)) == (200, 2)
 
@@ -285,7 +303,9 @@ def test_rule_04_there_is_exactly_one_valid_host(broker: Process, plugin: Plugin
     assert (answer.status, plugin.asked) == (400, [])
 
 
-@pytest.mark.parametrize("host", [b"x", b"x:80", b"10.0.0.1:9001", b"[::1]:80", b"[2001:db8::1]", b"a-b.c_d.example.", b"x%41"])
+@pytest.mark.parametrize(
+    "host", [b"x", b"x:80", b"10.0.0.1:9001", b"[::1]:80", b"[2001:db8::1]", b"a-b.c_d.example.", b"x%41"]
+)
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 def test_rule_04_a_valid_host_is_replaced_by_the_plugins(
     broker: Process, plugin: Plugin, host: bytes, version: bytes
@@ -343,13 +363,11 @@ def test_rule_04_methods_and_versions(broker: Process, plugin: Plugin, line: byt
 
 STEPS = [1, 2, 3, 5, 8, 64]
 BODY = bytes(range(256)) * 3
-SPLIT = b"".join(b"%x;e=\"v\"\r\n%b\r\n" % (len(p), p) for p in (BODY[i : i + 97] for i in range(0, len(BODY), 97)))
+SPLIT = b"".join(b'%x;e="v"\r\n%b\r\n' % (len(p), p) for p in (BODY[i : i + 97] for i in range(0, len(BODY), 97)))
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_rule_09_a_chunked_request_may_be_split_anywhere(
-    session: Session, plugin: Plugin, step: int
-) -> None:
+def test_rule_09_a_chunked_request_may_be_split_anywhere(session: Session, plugin: Plugin, step: int) -> None:
     data = request(CHUNKED, method=b"POST", body=SPLIT + b"000\r\nT: t\r\n\r\n") + request(target=TYPES)
     for start in range(0, len(data), step):
         session.send(data[start : start + step])
@@ -370,7 +388,7 @@ def test_rule_09_an_answer_with_a_length_may_come_byte_by_byte(broker: Process, 
     assert (answer.body, answer.values(b"X-A"), answer.values(b"Content-Length")) == (b"a body", [b"b"], [b"6"])
 
 
-@pytest.mark.parametrize("size", [b"3", b"03", b"0000000003", b"3;a", b"3;a=b;c=\"d\""])
+@pytest.mark.parametrize("size", [b"3", b"03", b"0000000003", b"3;a", b'3;a=b;c="d"'])
 def test_rule_09_chunk_sizes_as_they_may_be_written(broker: Process, plugin: Plugin, size: bytes) -> None:
     body = size + b"\r\nabc\r\n0\r\n\r\n"
     plugin.answers(says(HELLO + CHUNKED + b"\r\n\r\n" + body))

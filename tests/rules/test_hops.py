@@ -115,9 +115,15 @@ def test_rule_01_connection_cannot_name_what_the_broker_adds(broker: Process, pl
 def test_rule_01_an_answers_connection_takes_no_framing_nor_id_away(
     broker: Process, plugin: Plugin, name: bytes
 ) -> None:
-    plugin.answers(told(b"body", b"Connection: " + name, b"X-ONAP-RequestID: its", b"Date: Sun, 06 Nov 1994 08:49:37 GMT"))
+    plugin.answers(
+        told(b"body", b"Connection: " + name, b"X-ONAP-RequestID: its", b"Date: Sun, 06 Nov 1994 08:49:37 GMT")
+    )
     answer = ask(broker, last())
-    assert (answer.body, answer.values(b"X-ONAP-RequestID"), answer.values(b"Content-Length")) == (b"body", [b"its"], [b"4"])
+    assert (answer.body, answer.values(b"X-ONAP-RequestID"), answer.values(b"Content-Length")) == (
+        b"body",
+        [b"its"],
+        [b"4"],
+    )
     assert len(answer.values(b"Date")) == 1
 
 

@@ -105,7 +105,9 @@ def test_rule_22_a_hostile_id_is_none(broker: Process, plugin: Plugin, name: byt
     assert plugin.only.values(b"X-ONAP-RequestID") == [returned(answer)]
 
 
-@pytest.mark.parametrize("value", [b"%0d%0aX-A:b", b"<script>alert(1)</script>", b'"}\\n{"', b"${jndi:ldap://x}", b"' OR 1=1--", b"x" * 128])
+@pytest.mark.parametrize(
+    "value", [b"%0d%0aX-A:b", b"<script>alert(1)</script>", b'"}\\n{"', b"${jndi:ldap://x}", b"' OR 1=1--", b"x" * 128]
+)
 def test_rule_22_an_odd_id_of_visible_ascii_is_an_id(broker: Process, plugin: Plugin, value: bytes) -> None:
     """And stays one value of one JSON line in the log."""
     answer = ask(broker, last(b"X-ONAP-RequestID: " + value))

@@ -71,7 +71,9 @@ def test_rule_17_the_connect_limit_is_a_504_that_names_it(broker: Process) -> No
     assert 0.25 < seconds < 5
 
 
-@pytest.mark.parametrize("raw", [b"", b"HTTP/1.1 ", HELLO + b"Content-Length: 2\r\n", b"HTTP/1.1 102 Processing\r\n\r\n"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"HTTP/1.1 ", HELLO + b"Content-Length: 2\r\n", b"HTTP/1.1 102 Processing\r\n\r\n"]
+)
 def test_rule_17_the_response_limit_is_a_504_that_names_it(broker: Process, plugin: Plugin, raw: bytes) -> None:
     plugin.answers(says_and_waits(raw))
     answer, seconds = timed(broker, last())
@@ -219,7 +221,11 @@ SIZES = {
     "query": (lambda n: request(target=X + b"?" + b"a" * n), 8192, 414),
     "value": (lambda n: request(b"X-A: " + b"a" * n), 65536, 431),
     "name": (lambda n: request(b"a" * n + b": a"), 65536, 431),
-    "many headers": (lambda n: request(*[b"X-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] * (n // 64)), 65536, 431),
+    "many headers": (
+        lambda n: request(*[b"X-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] * (n // 64)),
+        65536,
+        431,
+    ),
 }
 
 

@@ -39,7 +39,9 @@ def test_rule_16_it_is_sent_again_once(broker: Process, plugin: Plugin, method: 
     assert (ask(broker, last(method=method.encode()), method).status, len(plugin.asked)) == (502, 2)
 
 
-@pytest.mark.parametrize("method", ["POST", "PATCH", "LOCK", "MKCOL", "MOVE", "COPY", "PROPPATCH", "ACL", "LINK", "PURGE"])
+@pytest.mark.parametrize(
+    "method", ["POST", "PATCH", "LOCK", "MKCOL", "MOVE", "COPY", "PROPPATCH", "ACL", "LINK", "PURGE"]
+)
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("body", [b"", b"{}"])
 def test_rule_16_what_may_not_be_repeated_is_sent_once(
@@ -50,10 +52,10 @@ def test_rule_16_what_may_not_be_repeated_is_sent_once(
     assert (ask(broker, last(*lines, method=method.encode(), body=body), method).status, len(plugin.asked)) == (502, 1)
 
 
-@pytest.mark.parametrize("part", [b"H", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", OK[:-1], b"\r\n", b"garbage"])
-def test_rule_16_after_a_byte_of_an_answer_nothing_is_sent_again(
-    broker: Process, plugin: Plugin, part: bytes
-) -> None:
+@pytest.mark.parametrize(
+    "part", [b"H", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", OK[:-1], b"\r\n", b"garbage"]
+)
+def test_rule_16_after_a_byte_of_an_answer_nothing_is_sent_again(broker: Process, plugin: Plugin, part: bytes) -> None:
     plugin.answers(*[says_and_closes(part)] * 5)
     answer = ask(broker, last())
     assert (answer.status == 502 or not answer.whole, len(plugin.asked)) == (True, 1)
