@@ -31,6 +31,9 @@ REQUEST_IDS = (b"x-onap-requestid", b"x-requestid", b"x-transactionid", b"x-ecom
 PROTECTED = frozenset((b"host", b"content-length", b"authorization", b"x-auth-token", *REQUEST_IDS))
 """What a `Connection` header cannot take away: a client that names them would have a plugin read another request."""
 
+CONTROLS = bytes((*range(9), *range(10, 32), 127))
+"""All control bytes but the tab."""
+
 VALID_ID = re.compile(rb"[!-~]{1,128}")
 
 
@@ -95,6 +98,14 @@ def response_headers(headers: Headers, request_id: str) -> Headers:
     if not seen_id:
         passed.append((b"X-ONAP-RequestID", request_id.encode()))
     return passed
+
+
+def well_formed(head: bytes, lines: int) -> bool:
+    """Whether a head of so many lines, each ended by CR LF, holds no other control byte (RFC 9110, 5.5; RFC 9112, 11.1).
+
+    In one pass: a line within a value would show as two bytes too many.
+    """
+    return len(head) - len(head.translate(None, CONTROLS)) == 2 * lines
 
 
 def _tokens(value: bytes) -> set[bytes]:

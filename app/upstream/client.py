@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from greenlet import getcurrent
 
+from app.core.headers import well_formed
 from app.core.message import Body, Headers
 from app.core.origin import UNIX, Origin
 from app.core.retry import may_send_again
@@ -266,10 +267,9 @@ def _stream(connection: UpstreamConnection, body: Body, seconds: float) -> bool:
 
 
 def _serialise(method: str, target: bytes, headers: Headers) -> bytes:
-    """The request's head; each line ends once, and nowhere else is a CR, LF or NUL (RFC 9112, 11.1)."""
+    """The request's head; raises `ValueError` for a header that would not stay one line."""
     lines = [b"%b: %b\r\n" % header for header in headers]
     head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target, b"".join(lines))
-    count = len(headers) + 2
-    if head.count(b"\n") != count or head.count(b"\r") != count or b"\0" in head:
-        raise ValueError("a header to send holds a CR, LF or NUL")
+    if not well_formed(head, len(headers) + 2):
+        raise ValueError("a header to send holds a control byte")
     return head

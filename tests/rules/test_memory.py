@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import Process, a_broker, children
+from tests.conftest import Process, a_broker, children, until
 from tests.rules.conftest import last, request, scene_of
 
 GIB = 1 << 30
@@ -145,11 +145,15 @@ def head_of(sock: socket.socket) -> tuple[bytes, bytes]:
 
 
 def worker_of(broker: Process) -> int:
-    return next(
-        pid
-        for pid in children(broker.popen.pid)
-        if any(f'"pid": {pid},' in line and "serves" in line for line in broker.lines)
-    )
+    """Its one worker's pid; it has answered, so that its line is about to be read."""
+
+    def workers() -> list[int]:
+        lines = [line for line in broker.lines if "serves" in line]
+        return [pid for pid in children(broker.popen.pid) if any(f'"pid": {pid},' in line for line in lines)]
+
+    until(workers)
+    (worker,) = workers()
+    return worker
 
 
 def down(broker: Process, case: Case, flow: Flow) -> None:
