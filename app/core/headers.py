@@ -101,9 +101,9 @@ def response_headers(headers: Headers, request_id: str) -> Headers:
 
 
 def well_formed(head: bytes, lines: int) -> bool:
-    """Whether a head of so many lines, each ended by CR LF, holds no other control byte (RFC 9110, 5.5; RFC 9112, 11.1).
+    """Whether a head of so many lines, each ended by CR LF, holds no other control byte but tabs.
 
-    In one pass: a line within a value would show as two bytes too many.
+    So that no value becomes a line of its own (RFC 9110, 5.5; RFC 9112, 11.1); in one pass.
     """
     return len(head) - len(head.translate(None, CONTROLS)) == 2 * lines
 

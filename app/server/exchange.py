@@ -39,7 +39,7 @@ TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _keys: dict[str, str] = {}
 _KEYS_LIMIT = 2048
 _KEY_LONGEST = 64
-"""Valid header names and the same in lower case: remembered, so that each is checked once. Bounded: plugins make them."""
+"""Valid header names and the same in lower case, so that each is checked once; bounded, since plugins make them."""
 
 
 class Sink(Protocol):
@@ -55,8 +55,8 @@ class BrokenResponseError(Exception):
 class Exchange:
     """Runs the application for one request and frames its response."""
 
-    __slots__ = ("_chunked", "_code", "_drain", "_headers", "_length", "_sent", "_sink", "_status", "body", "close", "environ",
-                 "head", "started")  # fmt: skip
+    __slots__ = ("_chunked", "_code", "_drain", "_headers", "_length", "_sent", "_sink", "_status", "body", "close",
+                 "environ", "head", "started")  # fmt: skip
 
     def __init__(self, sink: Sink, head: Head, body: RequestBody, environ: Environ, drain: int) -> None:
         """`drain`: bytes of an unread body for which the connection is kept."""
