@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from greenlet import getcurrent
 from app.core.headers import well_formed
 from app.core.message import Body, Headers
 from app.core.origin import UNIX, Origin
-from app.core.retry import may_send_again
+from app.core.retry import Budget, may_send_again
 from app.errors import UpstreamError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from app.net.loop import Loop
 from app.net.resolver import Address, Resolver
@@ -101,7 +102,8 @@ class UpstreamResponse:
 
 
 class Client:
-    """For one worker. `tls` is what https upstreams are checked with."""
+    """For one worker. `tls` is what https upstreams are checked with; `retry_share` of the requests to each, from 0 to
+    1, may be sent again."""
 
     def __init__(
         self,
@@ -111,6 +113,7 @@ class Client:
         tls: ssl.SSLContext,
         *,
         replay_limit: int = 65536,
+        retry_share: float = 0.2,
         retried: Callable[[], None] = lambda: None,
     ) -> None:
         self._loop = loop
@@ -118,6 +121,7 @@ class Client:
         self._pool = pool
         self._tls = tls
         self._replay_limit = replay_limit
+        self._budgets: defaultdict[Origin, Budget] = defaultdict(lambda: Budget(retry_share))
         self._retried = retried
 
     def send(
@@ -131,11 +135,13 @@ class Client:
         """
         head = _serialise(method, target, headers)
         held = body if isinstance(body, bytes) else self._hold(body)
+        budget = self._budgets[origin]
+        budget.sent()
         connection = self._pool.take(origin)
         try:
             return self._try(connection, origin, method, head, body if held is None else held, timeouts)
         except ConnectionLostError as lost:
-            if not may_send_again(method, written=lost.written, held=held is not None):
+            if not may_send_again(method, written=lost.written, held=held is not None) or not budget.spend():
                 raise UpstreamGarbled("The upstream closed without an answer.") from None
         self._retried()
         try:

@@ -67,6 +67,7 @@ def scene_of(port: int, folder: Path, **others: int) -> dict[str, str]:
     return {
         "BROKER_PLUGINS_MAP_FILE": str(folder / "map.json"),
         "BROKER_INVENTORY_REGIONS_FILE": str(folder / "regions.json"),
+        "BROKER_UPSTREAM_RETRY_PERCENT": "100",  # no test spends what another needs
     }
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.conftest import Process, until
+from tests.conftest import Process, a_broker, until
 from tests.rules.conftest import NOWHERE, chunked, last, request
 from tests.rules.plugin import OK, Asked, Plugin, Wire, says, says_and_closes, says_and_resets, says_and_waits
 from tests.rules.reading import Session, ask
@@ -157,3 +157,22 @@ def test_rule_16_the_pool_is_not_grown_by_those_who_wait(broker: Process, plugin
         assert ask(broker, last()).status == 200
         assert [asked.connection for asked in plugin.asked] == [0, 1]
     assert waiting.ended.wait(5)
+
+
+@pytest.mark.parametrize(("percent", "again"), [("20", range(10, 17)), ("0", range(1))])
+def test_rule_16_what_is_sent_again_is_within_a_budget(
+    framework: str, scene: dict[str, str], plugin: Plugin, percent: str, again: range
+) -> None:
+    """A plugin that fails each request does not get twice as many: ten, and then a share of what is sent."""
+    with a_broker(framework, 1, **{**scene, "BROKER_UPSTREAM_RETRY_PERCENT": percent}) as broker:
+        session = Session(broker.connect())
+        plugin.answers(*[ENDS["close"]] * 100)
+        for _ in range(30):
+            assert session.ask(request()).status == 502
+        assert len(plugin.asked) - 30 in again
+        plugin.answers()
+        for _ in range(60):
+            assert session.ask(request()).status == 200
+        plugin.answers(ENDS["close"])
+        assert session.ask(request()).status == (502 if percent == "0" else 200)
+        session.sock.close()
