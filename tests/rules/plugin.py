@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cached_property
 
 TOKEN = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 VALUE = rb"(?:[!-~\x80-\xff](?:[\t\x20-~\x80-\xff]*[!-~\x80-\xff])?)?"
@@ -46,9 +47,9 @@ class Asked:
     def line(self) -> bytes:
         return self.head.partition(b"\r\n")[0]
 
-    @property
+    @cached_property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        return FIELD.findall(self.head)
+        return FIELD.findall(self.head.partition(b"\r\n")[2])
 
     @property
     def names(self) -> set[bytes]:
