@@ -7,13 +7,16 @@ WEB_FRAMEWORK ?= django
 
 IMAGE := multicloud-broker:0.1.0
 
-.PHONY: run test lint fuzz bench docs image image-test audit requirements clean
+.PHONY: run test soak fuzz lint bench docs image image-test audit requirements clean
 
 run: $(VENV)/installed  ## start the broker with its simulators, ready to try
 	@WEB_FRAMEWORK=$(WEB_FRAMEWORK) exec $(BIN)/python -m app demo
 
 test: $(VENV)/installed $(CLIENTS)/installed lint  ## all tests, both frameworks
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/container
+
+soak: $(VENV)/installed  ## 1 GiB up and down between fast and slow peers, every combination: growth and seconds of each
+	SOAK=1 $(BIN)/pytest -rP tests/rules/test_memory.py
 
 lint: $(VENV)/installed  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -206,7 +206,9 @@ def _client(conf: cfg.ConfigOpts, loop: Loop, worker_metrics: Metrics | None) ->
     pool = Pool(conf.upstream.pool_size, conf.upstream.pool_idle_timeout)
     tls = _client_tls(conf.upstream.ca_file, conf.upstream.verify)
     retried = worker_metrics.retried if worker_metrics else _unmeasured
-    return Client(loop, Resolver(), pool, tls, replay_limit=conf.upstream.replay_limit, retried=retried)
+    share = conf.upstream.retry_percent / 100
+    replay_limit = conf.upstream.replay_limit
+    return Client(loop, Resolver(), pool, tls, replay_limit=replay_limit, retry_share=share, retried=retried)
 
 
 def _forwarder(conf: cfg.ConfigOpts, client: Client, worker_metrics: Metrics | None) -> Forwarder:

@@ -57,4 +57,11 @@ OPTS = (
         help="Bytes of a request body that is held so that the request can be sent again; 0: only requests without a "
         "body are sent again.",
     ),
+    cfg.IntOpt(
+        "retry_percent",
+        default=20,
+        min=0,
+        max=100,
+        help="Requests that may be sent again, in percent of those sent to the same plugin, and ten at once; 0: none.",
+    ),
 )

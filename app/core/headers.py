@@ -12,6 +12,7 @@ HOP_BY_HOP = frozenset(
         b"keep-alive",
         b"proxy-connection",
         b"proxy-authenticate",
+        b"proxy-authentication-info",
         b"proxy-authorization",
         b"te",
         b"trailer",
@@ -19,7 +20,7 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     )
 )
-"""RFC 9110, 7.6.1, and the two of proxy authentication (11.7), which are the next hop's."""
+"""RFC 9110, 7.6.1, and those of proxy authentication (11.7), which are the next hop's."""
 
 REPLACED = HOP_BY_HOP | {b"host", b"content-length", b"expect", b"x-invocationid", b"x-onap-invocationid"}
 """Of a request: what is dropped here or set anew."""
@@ -29,6 +30,9 @@ REQUEST_IDS = (b"x-onap-requestid", b"x-requestid", b"x-transactionid", b"x-ecom
 
 PROTECTED = frozenset((b"host", b"content-length", b"authorization", b"x-auth-token", *REQUEST_IDS))
 """What a `Connection` header cannot take away: a client that names them would have a plugin read another request."""
+
+CONTROLS = bytes((*range(9), *range(10, 32), 127))
+"""All control bytes but the tab."""
 
 VALID_ID = re.compile(rb"[!-~]{1,128}")
 
@@ -94,6 +98,14 @@ def response_headers(headers: Headers, request_id: str) -> Headers:
     if not seen_id:
         passed.append((b"X-ONAP-RequestID", request_id.encode()))
     return passed
+
+
+def well_formed(head: bytes, lines: int) -> bool:
+    """Whether a head of so many lines, each ended by CR LF, holds no other control byte but tabs.
+
+    So that no value becomes a line of its own (RFC 9110, 5.5; RFC 9112, 11.1); in one pass.
+    """
+    return len(head) - len(head.translate(None, CONTROLS)) == 2 * lines
 
 
 def _tokens(value: bytes) -> set[bytes]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from greenlet import getcurrent
 
+from app.core.headers import well_formed
 from app.core.message import Body, Headers
 from app.core.origin import UNIX, Origin
-from app.core.retry import may_send_again
+from app.core.retry import Budget, may_send_again
 from app.errors import UpstreamError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from app.net.loop import Loop
 from app.net.resolver import Address, Resolver
@@ -131,7 +133,8 @@ class TotalLimit:
 
 
 class Client:
-    """For one worker. `tls` is what https upstreams are checked with."""
+    """For one worker. `tls` is what https upstreams are checked with; `retry_share` of the requests to each, from 0 to
+    1, may be sent again."""
 
     def __init__(
         self,
@@ -141,6 +144,7 @@ class Client:
         tls: ssl.SSLContext,
         *,
         replay_limit: int = 65536,
+        retry_share: float = 0.2,
         retried: Callable[[], None] = lambda: None,
     ) -> None:
         self._loop = loop
@@ -148,6 +152,7 @@ class Client:
         self._pool = pool
         self._tls = tls
         self._replay_limit = replay_limit
+        self._budgets: defaultdict[Origin, Budget] = defaultdict(lambda: Budget(retry_share))
         self._retried = retried
 
     def send(
@@ -172,11 +177,13 @@ class Client:
     ) -> UpstreamResponse:
         head = _serialise(method, target, headers)
         held = body if isinstance(body, bytes) else self._hold(body)
+        budget = self._budgets[origin]
+        budget.sent()
         connection = self._pool.take(origin)
         try:
             return self._try(connection, origin, method, head, body if held is None else held, timeouts)
         except ConnectionLostError as lost:
-            if not may_send_again(method, written=lost.written, held=held is not None):
+            if not may_send_again(method, written=lost.written, held=held is not None) or not budget.spend():
                 raise UpstreamGarbled("The upstream closed without an answer.") from None
         self._retried()
         try:
@@ -299,16 +306,18 @@ def _stream(connection: UpstreamConnection, body: Body, seconds: float) -> bool:
             connection.send(b"0\r\n\r\n", seconds)
     except EarlyAnswerError:
         return False
+    except BaseException:
+        connection.abort()
+        raise
     finally:
         connection.sending(None)
     return True
 
 
 def _serialise(method: str, target: bytes, headers: Headers) -> bytes:
-    """The request's head; each line ends once, and nowhere else is a CR, LF or NUL (RFC 9112, 11.1)."""
+    """The request's head; raises `ValueError` for a header that would not stay one line."""
     lines = [b"%b: %b\r\n" % header for header in headers]
     head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target, b"".join(lines))
-    count = len(headers) + 2
-    if head.count(b"\n") != count or head.count(b"\r") != count or b"\0" in head:
-        raise ValueError("a header to send holds a CR, LF or NUL")
+    if not well_formed(head, len(headers) + 2):
+        raise ValueError("a header to send holds a control byte")
     return head

@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import ssl
+import struct
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +20,7 @@ RECEIVE = 65536
 HIGH_WATER = 65536
 """Bytes held for a client that reads slowly; above it the upstream is not read either."""
 
+RESET = struct.pack("ii", 1, 0)
 AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -149,6 +151,7 @@ class UpstreamConnection:
             now = time.monotonic()
             deadline = deadline or now + seconds
             self._waiter.wait(deadline - now, UpstreamTimeout("The upstream did not begin its answer in time."))
+        self._raise_if_lost()  # what came with the head may show already that the answer is of no use
 
     def take_all(self) -> bytes | None:
         """The whole body if it has arrived, else None."""
@@ -162,9 +165,9 @@ class UpstreamConnection:
     def piece(self, seconds: float) -> bytes:
         """The next bytes of the body as soon as there are any, `b""` at its end; what is cut short raises."""
         while not self._pieces:
+            self._raise_if_lost()  # first: an answer may end and be garbled in the same bytes
             if self._parser.complete:
                 return b""
-            self._raise_if_lost()
             self._listen()
             self._waiter.wait(seconds, UpstreamTimeout("The upstream paused too long within its answer."))
         piece = self._pieces.popleft()
@@ -213,7 +216,8 @@ class UpstreamConnection:
     def _ended(self, *, clean: bool) -> None:
         """A body that ends with the connection is whole only if that was closed in order (RFC 9112, 8)."""
         self._stop_listening()
-        if clean and self._parser.end():
+        if self._parser.complete or (clean and self._parser.end()):
+            self._parser.reusable = False
             self._advance()
         elif self._parser.started:
             self._fail(UpstreamGarbled("The upstream closed within its answer."))
@@ -266,6 +270,12 @@ class UpstreamConnection:
         """From the hub: idle in the pool for too long."""
         if self.on_idle_end is not None:
             self.on_idle_end(self)
+
+    def abort(self) -> None:
+        """Close by a reset, within a request: an end in order would wait behind all that the upstream does not take."""
+        if not self.closed:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            self.close()
 
     def close(self) -> None:
         if not self.closed:

@@ -75,7 +75,7 @@ def test_a_request_as_it_is_sent(ask: Asker, serve: Serve) -> None:
 
 @pytest.mark.parametrize("value", [b"a\r\nB: c", b"a\nb", b"a\rb", b"a\0b"])
 def test_a_header_that_would_split_the_request_is_not_sent(value: bytes, ask: Asker, dead: Origin) -> None:
-    with pytest.raises(ValueError, match="CR, LF or NUL"):
+    with pytest.raises(ValueError, match="control byte"):
         ask(dead, headers=[(b"A", value)])
 
 
