@@ -45,12 +45,13 @@ class UpstreamResponse:
     `idle` is how many seconds the next piece may take.
     """
 
-    __slots__ = ("_connection", "_origin", "_pool", "headers", "idle", "length", "reason", "status", "whole")
+    __slots__ = ("_connection", "_origin", "_pool", "headers", "idle", "length", "reason", "status", "version", "whole")
 
     def __init__(self, connection: UpstreamConnection, origin: Origin, pool: Pool, idle: float, *, spent: bool) -> None:
         """`spent`: the request was not sent whole, so that the connection is of no further use."""
         parser = connection.response
         self.status = parser.status
+        self.version = parser.version
         self.reason = parser.reason.decode("latin-1")
         self.headers = parser.headers
         self.length = parser.length

@@ -30,7 +30,7 @@ class ResponseParser:
 
     __slots__ = ("_body", "_chunked", "_fed", "_head_bytes", "_head_request", "_interim", "_llhttp", "_status",
                  "_until_close", "complete", "head_complete", "headers", "length", "pieces", "reusable",
-                 "status")  # fmt: skip
+                 "status", "version")  # fmt: skip
 
     def __init__(self) -> None:
         self._llhttp = httptools.HttpResponseParser(self)
@@ -53,6 +53,7 @@ class ResponseParser:
         self.complete = False
         self.reusable = True
         self.status = 0
+        self.version = ""
         self.length: int | None = None
         self.headers: Headers = []
 
@@ -131,7 +132,7 @@ class ResponseParser:
 
     def _frame(self) -> None:
         """RFC 9112, 6.3: how the body ends."""
-        version = self._llhttp.get_http_version()
+        version = self.version = self._llhttp.get_http_version()
         if version not in ("1.0", "1.1"):
             raise UpstreamGarbled("The upstream does not speak HTTP/1.1.")
         if not self._llhttp.should_keep_alive():

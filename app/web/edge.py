@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from app.core import headers as rules
 from app.core.ids import new_id
-from app.core.message import Headers, Request
+from app.core.message import Headers, Hop, Request
 from app.errors import BrokerError, ClientGone
 from app.observability.logs import AccessLog
 
@@ -46,16 +46,27 @@ Answered = Callable[[str, str, int, float], None]
 """Counts an answered request: method, route template, status, seconds."""
 
 
+ClientOf = Callable[[str, Headers], str]
+"""The address that a request counts for, by its peer's and its headers (`app.core.forwarded`)."""
+
+
 class Edge:
     """Wraps a framework's application. `probes` are answered here, by path, without a log line."""
 
     def __init__(
-        self, application: Application, probes: dict[str, Probe], access_log: AccessLog | None, answered: Answered
+        self,
+        application: Application,
+        probes: dict[str, Probe],
+        access_log: AccessLog | None,
+        answered: Answered,
+        *,
+        client_of: ClientOf,
     ) -> None:
         self._application = application
         self._probes = probes
         self._access_log = access_log
         self._answered = answered
+        self.client_of = client_of
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         probe = self._probes.get(environ["PATH_INFO"])
@@ -82,7 +93,8 @@ class Edge:
         method, path = (head.method, _path(head.target)) if head is not None else ("-", "-")
         self._answered(method if head is not None else "other", UNROUTED, error.status, 0.0)
         if self._access_log is not None:
-            self._access_log(request_id, peer, method, path, "", error.status, 0.0)
+            client = self.client_of(peer, head.headers if head is not None else [])
+            self._access_log(request_id, client, method, path, "", error.status, 0.0)
 
 
 def _path(target: bytes) -> str:
@@ -102,13 +114,15 @@ class Call:
         self._start_response = start_response
         self.status = 0
         head: Head = environ[HEAD]
+        peer: str = environ["REMOTE_ADDR"]
         self.request = Request(
             head.method,
             head.target,
             head.headers,
             environ["wsgi.input"],
             rules.request_id(head.headers) or new_id(),
-            environ["REMOTE_ADDR"],
+            edge.client_of(peer, head.headers),
+            Hop(peer, environ["wsgi.url_scheme"], environ.get("HTTP_HOST", ""), environ["SERVER_PROTOCOL"][5:]),
         )
         environ[REQUEST] = self.request
 
