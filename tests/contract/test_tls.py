@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,28 @@ import pytest
 from app.simulators.processes import SimulatorProcess
 from tests.conftest import a_broker
 from tests.contract.conftest import BASE
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A certificate for localhost, signed by itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    crt, key = folder / "cert.crt", folder / "cert.key"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run([*command, *names, "-keyout", str(key), "-out", str(crt)], check=True, capture_output=True)
+    return str(crt), str(key)
 
 
 def test_the_broker_serves_https(framework: str, certificate: tuple[str, str]) -> None:
