@@ -19,6 +19,7 @@ from app import VERSION
 from app.conf import secret
 from app.conf.metrics import directory as metrics_directory
 from app.core import plugins
+from app.core.forwarded import Forwarding
 from app.core.origin import DEFAULT_PORTS, Origin
 from app.core.quota import Allowance, Counts, Quota
 from app.errors import ConfigurationError
@@ -156,11 +157,12 @@ def _build(
     """In a worker: everything that serves requests."""
     worker_metrics = _metrics(conf, slot) if exporter is not None else None
     client = _client(conf, loop, worker_metrics)
+    forwarding = _forwarding(conf)
     broker = Broker(
         api.builtin(),
         shared.plugins,
         _inventory(conf, shared, loop, worker_metrics),
-        _forwarder(conf, client, worker_metrics),
+        _forwarder(conf, client, worker_metrics, forwarding),
         client,
         loop.gather,
         CapacitySettings(conf.capacity.concurrency, conf.upstream.connect_timeout, conf.capacity.timeout),
@@ -175,7 +177,7 @@ def _build(
     access = logs.access_log(conf.logs.format) if conf.logs.access else None
     answered = worker_metrics.answered if worker_metrics else _unmeasured
     quota = Quota(shared.counts, slot, shared.allowance) if shared.counts is not None else None
-    edge = Edge(application, probes, access, answered, quota=quota)
+    edge = Edge(application, probes, access, answered, client_of=forwarding.client_of, quota=quota)
     in_flight = worker_metrics.in_flight if worker_metrics else _unmeasured
     return Served(edge, exempt, edge.refused, lambda: draining.append(True), in_flight)
 
@@ -211,10 +213,23 @@ def _client(conf: cfg.ConfigOpts, loop: Loop, worker_metrics: Metrics | None) ->
     return Client(loop, Resolver(), pool, tls, replay_limit=replay_limit, retry_share=share, retried=retried)
 
 
-def _forwarder(conf: cfg.ConfigOpts, client: Client, worker_metrics: Metrics | None) -> Forwarder:
+def _forwarding(conf: cfg.ConfigOpts) -> Forwarding:
+    options = conf.forwarded
+    return Forwarding(
+        options.trusted or (),
+        options.format,
+        headers=options.headers,
+        via="" if options.via == "none" else options.pseudonym,
+        via_back=options.pseudonym if options.via == "both" else "",
+    )
+
+
+def _forwarder(
+    conf: cfg.ConfigOpts, client: Client, worker_metrics: Metrics | None, forwarding: Forwarding
+) -> Forwarder:
     options = conf.upstream
     timeouts = Timeouts(options.connect_timeout, options.response_timeout, options.idle_timeout, options.total_timeout)
-    return Forwarder(client, timeouts, worker_metrics.upstream if worker_metrics else _unmeasured)
+    return Forwarder(client, timeouts, worker_metrics.upstream if worker_metrics else _unmeasured, forwarding)
 
 
 def _inventory(conf: cfg.ConfigOpts, shared: Shared, loop: Loop, worker_metrics: Metrics | None) -> Inventory:

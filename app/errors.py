@@ -7,7 +7,19 @@ that names what to do; it goes to the client as it stands, so it never holds a s
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
+
+MASK = "***"
+"""What stands for a secret wherever a value is shown."""
+
+USERINFO = re.compile(r"^([A-Za-z]+://)?.*@")
+
+
+def quoted(text: str) -> str:
+    """A value as an error may quote it: its first line, and without what may be a URL's user and password."""
+    line, *more = text.splitlines() or [""]
+    return repr(USERINFO.sub(rf"\1{MASK}@", line)) + ("..." if more else "")
 
 
 class BrokerError(Exception):

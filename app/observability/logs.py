@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
+from typing import Any
 
 from oslo_config import cfg
 from oslo_log import log
@@ -38,10 +40,25 @@ def set_up(form: str, level: str) -> None:
     logging.captureWarnings(True)
 
 
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, line ends of every kind, and surrogates, which no output takes."""
+
+
 class PlainFormatter(logging.Formatter):
-    """In UTC, as the access lines are."""
+    """In UTC, as the access lines are. What a record quotes of a client or of A&AI ends no line: only a traceback has
+    several, which are indented, so that none of them looks like a record."""
 
     converter = staticmethod(time.gmtime)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name is the base class's
+        return _printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return "\n".join("  " + _printable(line) for line in super().formatException(ei).split("\n"))
+
+
+def _printable(line: str) -> str:
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode-escape").decode(), line)
 
 
 class JsonFormatter(logging.Formatter):

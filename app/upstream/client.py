@@ -48,13 +48,17 @@ class UpstreamResponse:
     `idle` is how many seconds the next piece may take.
     """
 
-    __slots__ = ("_connection", "_origin", "_pool", "_total", "headers", "idle", "length", "reason", "status", "whole")
+    __slots__ = (
+        "_connection", "_origin", "_pool", "_total", "headers", "idle", "length", "reason", "status", "version",
+        "whole",
+    )  # fmt: skip
 
     def __init__(self, connection: UpstreamConnection, origin: Origin, pool: Pool, idle: float, *, spent: bool) -> None:
         """`spent`: the request was not sent whole, so that the connection is of no further use."""
         self._total: TotalLimit | None = None
         parser = connection.response
         self.status = parser.status
+        self.version = parser.version
         self.reason = parser.reason.decode("latin-1")
         self.headers = parser.headers
         self.length = parser.length

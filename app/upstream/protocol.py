@@ -29,12 +29,15 @@ STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-
 """RFC 9112, 4; the space before a reason that is empty is left out by many."""
 
 
+VERSIONS = ("1.0", "1.1")
+
+
 class ResponseParser:
     """`head_complete`, then `pieces` as they come, then `complete`; `reusable` says whether another may follow."""
 
     __slots__ = ("_chunks", "_fed", "_head_bytes", "_head_request", "_headers_complete", "_left", "_llhttp", "_raw",
                  "complete", "head_complete", "headers", "length", "pieces", "reason", "reusable",
-                 "status")  # fmt: skip
+                 "status", "version")  # fmt: skip
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -52,6 +55,7 @@ class ResponseParser:
         self.reusable = True
         self.status = 0
         self.reason = b""
+        self.version = ""
         self.length: int | None = None
         self._begin_head()
 
@@ -111,6 +115,7 @@ class ResponseParser:
             self._begin_head()
             return
         self.status = status
+        self.version = VERSIONS[int(line[1])]
         self.reason = line[3] or b""
         self._frame(int(line[1]))
         self.head_complete = True

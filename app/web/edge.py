@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from app.core import headers as rules
 from app.core.ids import new_id
-from app.core.message import Headers, Request
+from app.core.message import Headers, Hop, Request
 from app.core.quota import Quota, client_of
 from app.errors import BrokerError, ClientGone, TooManyRequests
 from app.observability.logs import AccessLog
@@ -47,6 +47,10 @@ Answered = Callable[[str, str, int, float], None]
 """Counts an answered request: method, route template, status, seconds."""
 
 
+ClientOf = Callable[[str, Headers], str]
+"""The address that a request counts for, by its peer's and its headers (`app.core.forwarded`)."""
+
+
 class Edge:
     """Wraps a framework's application. `probes` are answered here, by path, without a log line."""
 
@@ -57,12 +61,14 @@ class Edge:
         access_log: AccessLog | None,
         answered: Answered,
         *,
+        client_of: ClientOf,
         quota: Quota | None = None,
     ) -> None:
         self._application = application
         self._probes = probes
         self._access_log = access_log
         self._answered = answered
+        self.client_of = client_of
         self._quota = quota
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -105,7 +111,8 @@ class Edge:
         method, path = (head.method, _path(head.target)) if head is not None else ("-", "-")
         self._answered(method if head is not None else "other", UNROUTED, error.status, 0.0)
         if self._access_log is not None:
-            self._access_log(request_id, peer, method, path, "", error.status, 0.0)
+            client = self.client_of(peer, head.headers if head is not None else [])
+            self._access_log(request_id, client, method, path, "", error.status, 0.0)
 
 
 def _path(target: bytes) -> str:
@@ -126,13 +133,15 @@ class Call:
         self.status = 0
         self.row = -1
         head: Head = environ[HEAD]
+        peer: str = environ["REMOTE_ADDR"]
         self.request = Request(
             head.method,
             head.target,
             head.headers,
             environ["wsgi.input"],
             rules.request_id(head.headers) or new_id(),
-            environ["REMOTE_ADDR"],
+            edge.client_of(peer, head.headers),
+            Hop(peer, environ["wsgi.url_scheme"], environ.get("HTTP_HOST", ""), environ["SERVER_PROTOCOL"][5:]),
         )
         environ[REQUEST] = self.request
 

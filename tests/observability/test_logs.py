@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from app.observability import logs
-from app.observability.logs import JsonFormatter, access_log
+from app.observability.logs import DATES, PLAIN, JsonFormatter, PlainFormatter, access_log
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -40,6 +40,22 @@ def test_a_traceback_is_in_its_records_line() -> None:
         line = JsonFormatter().format(record("failed", error=error))
     assert len(line.splitlines()) == 1
     assert json.loads(line)["traceback"].splitlines()[-1] == "ValueError: why"
+
+
+def test_a_plain_record_is_one_line_whatever_it_quotes() -> None:
+    line = PlainFormatter(PLAIN, DATES).format(record("%s", "a\nb\r\x00\x1b[2K\x7f\x85\u2028\ud800\tä"))
+    assert line.endswith(r"app.x a\nb\r\x00\x1b[2K\x7f\x85\u2028\ud800\tä")
+    assert line.isprintable()
+
+
+def test_no_line_of_a_plain_traceback_looks_like_a_record() -> None:
+    try:
+        raise ValueError("why\n2023-11-14T22:13:20.250Z INFO 42 access forged\u2028x")
+    except ValueError as error:
+        first, *rest = PlainFormatter(PLAIN, DATES).format(record("failed", error=error)).splitlines()
+    assert first.endswith("Z WARNING 42 app.x failed")
+    assert all(line.startswith("  ") for line in rest)
+    assert rest[-2:] == ["  ValueError: why", r"  2023-11-14T22:13:20.250Z INFO 42 access forged\u2028x"]
 
 
 def written(form: str, *values: object) -> str:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from app.core.address import Destination
-from app.core.message import Body, Headers, Request, Response
+from app.core.forwarded import Forwarding
+from app.core.message import Body, Headers, Hop, Request, Response
 from app.core.origin import Origin
 from app.errors import BrokerError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from app.upstream.client import Timeouts
@@ -44,8 +45,10 @@ class Forward(NamedTuple):
     ) -> Response:
         nothing = Upload(length=0)
         nothing.present = False
-        request = Request(method, b"/from", headers or [], body or nothing, "the-id", "client")
-        forwarder = Forwarder(self.ask.client, timeouts, lambda *seen: self.observed.append(seen))
+        hop = Hop("10.0.0.9", "https", "broker:1", "1.0")
+        request = Request(method, b"/from", headers or [], body or nothing, "the-id", "client", hop)
+        forwarding = Forwarding(via="own", via_back="own")
+        forwarder = Forwarder(self.ask.client, timeouts, lambda *seen: self.observed.append(seen), forwarding)
         return self.ask.run(lambda: forwarder.forward(request, Destination(origin, b"/to?a=%2F", "multicloud-x")))
 
     def fails(self, error: type[BrokerError], origin: Origin, timeouts: Timeouts = PATIENT) -> BrokerError:
@@ -74,7 +77,8 @@ def test_a_request_is_sent_to_its_destination(forward: Forward, serve: Serve) ->
     invocation = rb"(\S{36})"
     assert re.fullmatch(
         rb"GET /to\?a=%2F HTTP/1\.1\r\nHost: 127\.0\.0\.1:\d+\r\nx-Auth-Token: t\r\nCookie: a\r\ncookie: b\r\n"
-        rb"X-ONAP-RequestID: the-id\r\nX-InvocationID: " + invocation + rb"\r\nX-ONAP-InvocationID: \1\r\n\r\n",
+        rb"X-ONAP-RequestID: the-id\r\nX-InvocationID: " + invocation + rb"\r\nX-ONAP-InvocationID: \1\r\n"
+        rb"X-Forwarded-For: 10\.0\.0\.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: broker:1\r\nVia: 1\.0 own\r\n\r\n",
         upstream.received(),
     )
 
@@ -124,7 +128,13 @@ def test_the_answer_keeps_all_but_a_hops_headers(forward: Forward, serve: Serve)
         ("SET-COOKIE", "\xe9"),
         ("x-onap-requestid", "its-own"),
         ("Content-Length", "5"),
+        ("Via", "1.1 own"),
     ]
+
+
+def test_via_tells_the_version_in_which_the_answer_came(forward: Forward, serve: Serve) -> None:
+    got = forward(serve([REQUEST, b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nVia: 1.1 before\r\n\r\n"]).origin)
+    assert [value for name, value in got.headers if name == "Via"] == ["1.1 before", "1.0 own"]
 
 
 def test_the_request_id_is_returned(forward: Forward, serve: Serve) -> None:
@@ -141,7 +151,7 @@ def test_head_keeps_the_length_that_get_would_have(forward: Forward, serve: Serv
 def test_a_body_that_is_still_coming_is_streamed(forward: Forward, serve: Serve) -> None:
     upstream = serve([REQUEST, CHUNKED + b"3\r\nhel\r\n", close])
     got = forward(upstream.origin)
-    assert [name for name, _ in got.headers] == ["X-ONAP-RequestID"]  # the next hop's framing is not ours to say
+    assert [name for name, _ in got.headers] == ["X-ONAP-RequestID", "Via"]  # the next hop's framing is not ours to say
     with pytest.raises(UpstreamGarbled):
         forward.ask.run(lambda: b"".join(got.body))
 

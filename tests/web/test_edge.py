@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.core.message import Headers
+from app.core.message import Headers, Hop
 from app.errors import BadRequest, BrokerError, ClientGone, MethodNotAllowed, Unavailable, UpstreamGarbled
 from app.web.edge import HEAD, REQUEST, Application, Edge, Environ, StartResponse
 
@@ -31,10 +31,15 @@ class Story:
         self.lines: list[tuple[object, ...]] = []
         self.started: list[tuple[str, dict[str, str], object]] = []
         access = (lambda *line: self.lines.append(line[:-1])) if logs else None
-        self.edge = Edge(application, {"/livez": alive}, access, lambda *what: self.counted.append(what[:3]))
+        self.edge = Edge(
+            application, {"/livez": alive}, access, lambda *what: self.counted.append(what[:3]), client_of=by_both
+        )
         self.environ: Environ = {
             "PATH_INFO": path,
             "REMOTE_ADDR": "10.0.0.9",
+            "SERVER_PROTOCOL": "HTTP/1.0",
+            "HTTP_HOST": "broker:1",
+            "wsgi.url_scheme": "https",
             "wsgi.input": object(),
             HEAD: head or Head(),
         }
@@ -55,6 +60,11 @@ class Story:
     @property
     def headers(self) -> dict[str, str]:
         return self.started[-1][1]
+
+
+def by_both(peer: str, headers: Headers) -> str:
+    """Stands in for the policy: takes both of what it is asked with."""
+    return f"{peer} of {len(headers)}"
 
 
 def alive(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -100,7 +110,7 @@ def test_a_request_is_answered_counted_and_logged_once() -> None:
     assert story.call() == [b"body"]
     assert (story.status, story.headers) == ("201 Made", {"X-Own": "1", "X-ONAP-RequestID": "id-1"})
     assert story.counted == [("GET", "/v0/{vim_id}/{rest}", 201)]
-    assert story.lines == [("id-1", "10.0.0.9", "GET", "/api/multicloud/v0/a_b", "p", 201)]
+    assert story.lines == [("id-1", "10.0.0.9 of 1", "GET", "/api/multicloud/v0/a_b", "p", 201)]
 
 
 def test_the_broker_gets_the_request_as_it_came() -> None:
@@ -109,7 +119,8 @@ def test_the_broker_gets_the_request_as_it_came() -> None:
     story.call()
     request = story.environ[REQUEST]
     assert (request.method, request.target, request.headers) == ("PUT", b"/a%2Fb//?c", head.headers)
-    assert (request.request_id, request.client, request.body) == ("r", "10.0.0.9", story.environ["wsgi.input"])
+    assert (request.request_id, request.client, request.body) == ("r", "10.0.0.9 of 2", story.environ["wsgi.input"])
+    assert request.hop == Hop("10.0.0.9", "https", "broker:1", "1.0")
 
 
 @pytest.mark.parametrize("headers", [[], [(b"X-ONAP-RequestID", b"not an id")]], ids=["none", "no valid one"])
@@ -231,7 +242,11 @@ def test_what_the_server_refused_is_counted_and_logged() -> None:
     story = Story(answering([]))
     story.edge.refused(BadRequest("x"), "id-2", "10.0.0.7", None)
     assert story.counted == [("other", "unmatched", 400)]
-    assert story.lines == [("id-2", "10.0.0.7", "-", "-", "", 400)]
+    story.edge.refused(BadRequest("x"), "id-3", "10.0.0.7", Head())
+    assert story.lines == [
+        ("id-2", "10.0.0.7 of 0", "-", "-", "", 400),
+        ("id-3", "10.0.0.7 of 1", "GET", "/api/multicloud/v0/a_b", "", 400),
+    ]
 
 
 def test_without_an_access_log_requests_are_counted_still() -> None:
