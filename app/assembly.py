@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 import shutil
-import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -26,8 +26,11 @@ from app.inventory.aai import Aai, AaiSettings
 from app.inventory.cache import CachedInventory, Layered, Lifetimes, Unconfigured
 from app.inventory.generations import Generations
 from app.inventory.model import Inventory
+from app.net import tls
+from app.net.files import Watched
 from app.net.loop import Loop
 from app.net.resolver import Resolver
+from app.net.tls import Tls
 from app.observability import logs, metrics
 from app.observability.metrics import Metrics
 from app.server.exporter import Exporter, relay
@@ -71,7 +74,8 @@ def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambd
     LOG.info("version %s listens on %s port %d, framework %s", VERSION, *address, conf.server.web_framework)
     _tell_unset(conf)
     slots = Slots(sizing.workers)
-    settings = Settings(_limits(conf), _server_tls(conf))
+    server_tls = shared.tls.get("server")
+    settings = Settings(_limits(conf), (lambda: server_tls.current.context) if server_tls else None)
     with _metrics_directory(conf, address) as directory:
         exporter = Exporter(listener) if directory is not None else None
         build = partial(_build, conf, shared, slots, exporter.origin if exporter else None, framework)
@@ -121,7 +125,52 @@ class Shared:
         self.built_in = file.load_regions(file.BUILT_IN)
         self.regions = _named("inventory.regions_file", file.load_regions, Path(regions)) if regions else None
         self.generations = Generations()
+        self.tls = _tls(conf)
         LOG.info("provider-plugin map: %s", path)
+
+
+def _tls(conf: cfg.ConfigOpts) -> dict[str, Watched[Tls]]:
+    """By role: what the handshakes with clients, plugins and A&AI are made with, and its files watched."""
+    roles = {}
+    if conf.tls.enabled:
+        files = (conf.tls.certificate, conf.tls.key, conf.tls.client_ca_file)
+        roles["server"] = _watched("server", files, partial(tls.server, *files))
+    for group in ("upstream", "aai") if conf.aai.address else ("upstream",):
+        options = conf[group]
+        if not options.verify:
+            LOG.warning("%s.verify is false: whoever answers is taken for the one who was asked", group)
+        pair = (options.client_certificate, options.client_key)
+        files = (options.ca_file if options.verify else None, *pair)
+        load = partial(tls.client, group, options.ca_file, options.verify, *pair)
+        roles[group] = _watched(group, files, load)
+    return roles
+
+
+def _watched(role: str, files: tuple[str | None, ...], load: Callable[[], Tls]) -> Watched[Tls]:
+    watched = Watched(f"TLS of {role}", [Path(file) for file in files if file], load)
+    _tell_certificate(role, watched.current)
+    watched.replaced.append(partial(_tell_certificate, role))
+    return watched
+
+
+def _tell_certificate(role: str, current: Tls) -> None:
+    if current.certificate is not None:
+        LOG.log(*tls.told(role, current.certificate, time.time()))
+
+
+def _keep_fresh(roles: Mapping[str, Watched[Tls]], loop: Loop, worker_metrics: Metrics | None) -> None:
+    """In a worker: what was renewed since the start is taken now, what will be from the loop's ticks."""
+    for role, watched in roles.items():
+        if worker_metrics is not None:
+            watched.replaced.append(partial(_measure_certificate, worker_metrics, role))
+            _measure_certificate(worker_metrics, role, watched.current)
+        watched.refresh(time.monotonic())
+        loop.every_tick.append(watched.look)
+
+
+def _measure_certificate(worker_metrics: Metrics, role: str, current: Tls) -> None:
+    if current.certificate is not None:
+        worker_metrics.certificate(role, current.certificate.not_after)
 
 
 def _named(option: str, load: Callable[[Path], T], path: Path) -> T:
@@ -148,7 +197,8 @@ def _build(
 ) -> Served:
     """In a worker: everything that serves requests."""
     worker_metrics = _metrics(conf, slot) if exporter is not None else None
-    client = _client(conf, loop, worker_metrics)
+    _keep_fresh(shared.tls, loop, worker_metrics)
+    client = _client(conf, loop, shared.tls["upstream"], worker_metrics)
     broker = Broker(
         api.builtin(),
         shared.plugins,
@@ -162,6 +212,7 @@ def _build(
     application = framework(broker)
     draining: list[bool] = []
     probes = _probes(slots, draining)
+    unguarded = frozenset(path.encode() for path in probes) if conf.tls.client_ca_file else None
     if exporter is not None:
         probes["/metrics"] = relay(client, exporter)
     exempt = frozenset(path.encode() for path in probes)
@@ -169,7 +220,7 @@ def _build(
     answered = worker_metrics.answered if worker_metrics else _unmeasured
     edge = Edge(application, probes, access, answered)
     in_flight = worker_metrics.in_flight if worker_metrics else _unmeasured
-    return Served(edge, exempt, edge.refused, lambda: draining.append(True), in_flight)
+    return Served(edge, exempt, edge.refused, lambda: draining.append(True), in_flight, unguarded)
 
 
 def _unmeasured(*_: object) -> None:
@@ -194,11 +245,11 @@ def _probes(slots: Slots, draining: list[bool]) -> dict[str, Probe]:
     return {"/livez": live, "/healthz": live, "/readyz": ready, "/startupz": ready}
 
 
-def _client(conf: cfg.ConfigOpts, loop: Loop, worker_metrics: Metrics | None) -> Client:
+def _client(conf: cfg.ConfigOpts, loop: Loop, trust: Watched[Tls], worker_metrics: Metrics | None) -> Client:
     pool = Pool(conf.upstream.pool_size, conf.upstream.pool_idle_timeout)
-    tls = _client_tls(conf.upstream.ca_file, conf.upstream.verify)
     retried = worker_metrics.retried if worker_metrics else _unmeasured
-    return Client(loop, Resolver(), pool, tls, replay_limit=conf.upstream.replay_limit, retried=retried)
+    limit = conf.upstream.replay_limit
+    return Client(loop, Resolver(), pool, lambda: trust.current, replay_limit=limit, retried=retried)
 
 
 def _forwarder(conf: cfg.ConfigOpts, client: Client, worker_metrics: Metrics | None) -> Forwarder:
@@ -216,8 +267,8 @@ def _inventory(conf: cfg.ConfigOpts, shared: Shared, loop: Loop, worker_metrics:
     if where is None:
         return Layered(*layers, Unconfigured())
     settings = AaiSettings(where, conf.aai.schema_version, conf.aai.connect_timeout, conf.aai.response_timeout)
-    tls = _client_tls(conf.aai.ca_file, conf.aai.verify)
-    client = Client(loop, Resolver(), Pool(8, conf.upstream.pool_idle_timeout), tls)
+    trust = shared.tls["aai"]
+    client = Client(loop, Resolver(), Pool(8, conf.upstream.pool_idle_timeout), lambda: trust.current)
     source = Aai(
         settings,
         client.fetch,
@@ -243,26 +294,6 @@ def _limits(conf: cfg.ConfigOpts) -> Limits:
         requests=options.requests_max,
         grace_period=options.grace_period,
     )
-
-
-def _server_tls(conf: cfg.ConfigOpts) -> ssl.SSLContext | None:
-    if not conf.tls.enabled:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(conf.tls.certificate, conf.tls.key)
-    return context
-
-
-def _client_tls(ca_file: str | None, verify: bool) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca_file or None)
-    except OSError as error:
-        raise ConfigurationError(f"cannot read the CA file {ca_file}: {error.strerror}") from None
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 UNSET: Mapping[str, str] = {

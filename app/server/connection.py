@@ -18,8 +18,9 @@ from greenlet import getcurrent, greenlet
 
 from app.core.headers import request_id as request_id_of
 from app.core.ids import new_id
-from app.errors import BrokerError, ClientGone, RequestTimeout, Unavailable
-from app.net.loop import READ, Loop, Waiter
+from app.errors import BrokerError, ClientGone, Forbidden, RequestTimeout, Unavailable
+from app.net.loop import READ, WRITE, Loop, Waiter
+from app.net.tls import end_tls
 from app.server.body import RequestBody
 from app.server.exchange import Application, Environ, Exchange, refusal
 from app.server.limits import Limits
@@ -53,7 +54,9 @@ class Server(Protocol):
     draining: bool
     no_body: RequestBody
     waiting: set[Connection]
+    guarded: bool
 
+    def anonymous(self, head: Head, sock: socket.socket) -> bool: ...
     def overloaded(self, head: Head) -> bool: ...
     def environ(self, head: Head, body: RequestBody, peer: str) -> Environ: ...
     def refused(self, error: BrokerError, request_id: str, peer: str, head: Head | None) -> None: ...
@@ -63,8 +66,8 @@ class Server(Protocol):
 class Connection:
     """One accepted socket, from its first byte to its close."""
 
-    __slots__ = ("_exchange", "_greenlet", "_linger", "_listener", "_parser", "_rest", "_server", "_waiter",
-                 "closed", "deadline", "peer", "sock")  # fmt: skip
+    __slots__ = ("_exchange", "_greenlet", "_linger", "_listener", "_parser", "_rest", "_server", "_used",
+                 "_waiter", "closed", "deadline", "peer", "sock")  # fmt: skip
 
     def __init__(self, server: Server, sock: socket.socket, peer: str) -> None:
         self._server = server
@@ -79,6 +82,7 @@ class Connection:
         self._listener: object | None = None
         self._rest = b""
         self._linger = -1
+        self._used = False
         server.loop.timed.add(self)
 
     @property
@@ -94,10 +98,15 @@ class Connection:
             return
         try:
             data = self.sock.recv(RECEIVE)
+        except ssl.SSLWantWriteError:
+            self._await_space()
+            return
         except AGAIN:
             self._listen()
             return
-        except OSError:
+        except OSError as error:
+            if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+                LOG.info("TLS with %s failed: %s", self.peer, error.reason)
             self._lost()
             return
         try:
@@ -105,6 +114,17 @@ class Connection:
         except Exception:  # the edge of a hub callback: the hub would stop listening, and leave the connection open
             LOG.exception("a connection failed")
             self.abort()
+
+    def _await_space(self) -> None:
+        """TLS has to send before it can read. While an answer is being written its writer waits for the socket, and
+        `watch` comes back here: to ask again at once, since there is more to read, would take all of the CPU."""
+        self._stop_listening()
+        if self._exchange is None:
+            self._listener = self._server.loop.listen(WRITE, self.sock.fileno(), self._writable)
+
+    def _writable(self, _: int) -> None:
+        self._stop_listening()
+        self.readable()
 
     def _received(self, data: bytes) -> None:
         if self._linger >= 0:
@@ -175,6 +195,10 @@ class Connection:
         parser, server = self._parser, self._server
         head = parser.head
         assert head is not None
+        self._used = True
+        if server.guarded and server.anonymous(head, self.sock):
+            self._refuse(Forbidden("Present a client certificate of an authority in the broker's tls.client_ca_file."))
+            return
         if server.overloaded(head):
             self._refuse(Unavailable("The broker serves as many requests as it can; send this one again later."))
             return
@@ -234,7 +258,7 @@ class Connection:
         except ClientGone:
             exchange.close = True
             self._exchange = None
-            self.close()
+            self.abort() if exchange.started else self.close()  # a slow reader shall not take its part for the whole
             raise
         except Exception as error:  # the edge of a request: whatever it was, the next one is served
             self._failed(exchange, error)
@@ -312,11 +336,10 @@ class Connection:
     def _write_rest(self, data: bytes, sent: int) -> None:
         view = memoryview(data)
         while sent < len(data):
-            self._waiter.writable(self.sock.fileno(), self._server.limits.body_timeout, ClientGone())
             try:
-                sent += self.sock.send(view[sent:])
+                sent += self.sock.send(view[sent:])  # TLS takes a record of 16 KiB at a time, though there is space
             except AGAIN:
-                continue
+                self._waiter.writable(self.sock.fileno(), self._server.limits.body_timeout, ClientGone())
             except OSError:
                 raise ClientGone from None
 
@@ -342,6 +365,7 @@ class Connection:
         """Close our side, and read on a little."""
         self._linger = LINGER_BYTES
         self.deadline = time.monotonic() + LINGER_TIME
+        end_tls(self.sock)
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:
@@ -362,25 +386,20 @@ class Connection:
             return
         self.closed = True
         self._stop_listening()
-        if in_order and isinstance(self.sock, ssl.SSLSocket):
-            self._notify()
+        if in_order:
+            end_tls(self.sock)
         self._server.waiting.discard(self)
         self._server.loop.timed.discard(self)
         self.sock.close()
         self._server.lost(self)
 
-    def _notify(self) -> None:
-        """TLS's own end: without it the client cannot tell this close from a cut (RFC 8446, 6.1)."""
-        try:
-            self.sock.unwrap()  # type: ignore[attr-defined]
-        except OSError:
-            LOG.debug("the client does not wait for the end of TLS")
-
     def shed(self) -> None:
         """Drain: close now if nothing would be lost, else after the response."""
         if self.idle:
             self.readable()  # a request that has come already is answered
-        if self.idle:
+        if self.idle and isinstance(self.sock, ssl.SSLSocket) and not self._used:  # it shakes hands, and its request
+            self.deadline = min(self.deadline, time.monotonic() + LINGER_TIME)  # is on its way
+        elif self.idle:
             self.close()
         elif self._exchange is not None:
             self._exchange.close = True
