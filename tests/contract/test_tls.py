@@ -304,16 +304,37 @@ def test_clients_must_present_a_certificate_but_probes(
 def test_the_authorities_of_clients_are_renewed_too(
     framework: str, root: Authority, stranger: Authority, tmp_path: Path
 ) -> None:
+    """Nor does a session that was begun under the former ones go on."""
     trusted = tmp_path / "clients.crt"
     shutil.copyfile(root.file, trusted)
     client = presenting(root, stranger.issue("client", client=True), ssl.TLSVersion.TLSv1_2)
     with a_broker(framework, **serving(root.issue()), BROKER_TLS_CLIENT_CA_FILE=str(trusted)) as broker:
-        with pytest.raises(OSError, match=r"(?i)alert|reset|eof"), connected(broker, client) as connection:
-            connection.connect()
+        with pytest.raises(OSError, match=REFUSED):
+            _resumed(broker, client, None)
         trusted.write_bytes(Path(root.file).read_bytes() + Path(stranger.file).read_bytes())
         broker.read_until("TLS of server was loaded anew")
-        with connected(broker, client) as connection:
-            assert got(connection)[0] == 200
+        session, _ = _resumed(broker, client, None)
+        assert _resumed(broker, client, session)[1]
+        shutil.copyfile(root.file, trusted)
+        broker.read_until("TLS of server was loaded anew")
+        with pytest.raises(OSError, match=REFUSED):
+            _resumed(broker, client, session)
+
+
+REFUSED = r"(?i)alert|reset|eof|closed"
+
+
+def _resumed(
+    broker: Process, context: ssl.SSLContext, session: ssl.SSLSession | None
+) -> tuple[ssl.SSLSession | None, bool]:
+    """The session of a request that was answered, and whether it was resumed."""
+    with (
+        broker.connect() as plain,
+        context.wrap_socket(plain, server_hostname="localhost", session=session) as sock,
+    ):
+        sock.sendall(f"GET {SWAGGER} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        assert read_all(sock).startswith(b"HTTP/1.1 200 ")
+        return sock.session, bool(sock.session_reused)
 
 
 # Towards plugins.
