@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LOCAL = ("localhost", "127.0.0.1")
 PEM = (PrivateFormat.PKCS8, NoEncryption())
-Key = ec.EllipticCurvePrivateKey
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 class Issued(NamedTuple):
@@ -65,10 +65,11 @@ class Authority:
         *,
         chain: bool = True,
         client: bool = False,
+        key: Key | None = None,
         folder: Path | None = None,
     ) -> Issued:
         """A leaf for these names, valid from and to so many days from now, with or without its chain."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = key or ec.generate_private_key(ec.SECP256R1())
         signed = _signed(name, key, self.name, self._key, days=days, names=names, client=client)
         return _written((folder or self._folder) / name, signed + (self.chain if chain else b""), key)
 

@@ -21,6 +21,7 @@ CURES: Mapping[int, str] = MappingProxyType(
         62: "use a name that it is made out to",
         64: "use an address that it is made out to, or a name",
         66: "have one issued for a longer key",
+        67: "have one issued by an authority with a longer key",
         68: "have one issued with a stronger digest",
     }
 )

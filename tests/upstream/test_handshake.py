@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from app.errors import UpstreamRefused, UpstreamTimeout
 from app.net import tls
@@ -97,6 +98,16 @@ def test_a_bad_certificate_is_refused_and_the_error_says_what_to_do(
         make_asker(tls=trusting(root))(upstream.origin)
     assert caught.value.status == 502
     assert upstream.received() == b""
+
+
+def test_a_certificate_for_a_weak_key(serve: Serve, make_asker: MakeAsker, root: Authority) -> None:
+    weak = root.issue("weak", key=rsa.generate_private_key(65537, 1024))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.load_cert_chain(weak.certificate, weak.key)
+    upstream = serve([], tls=context)
+    with pytest.raises(UpstreamRefused, match=r"key too weak\); have one issued for a longer key"):
+        make_asker(tls=trusting(root))(upstream.origin)
 
 
 def test_a_certificate_for_another_name(serve: Serve, make_asker: MakeAsker, authority: Certificates) -> None:
