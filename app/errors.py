@@ -58,6 +58,13 @@ class BadRequest(BrokerError):
     reason = "Bad-Request"
 
 
+class Forbidden(BrokerError):
+    """Who asks may not: it did not say who it is in the way that is asked for."""
+
+    status = 403
+    reason = "Forbidden"
+
+
 class NotFound(BrokerError):
     status = 404
     reason = "Not-Found"

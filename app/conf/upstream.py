@@ -47,8 +47,23 @@ OPTS = (
         default=4.0,
         help="Seconds that an idle connection is kept; must stay below the time after which plugins close theirs.",
     ),
-    cfg.Opt("ca_file", type=PATH, help="The PEM file of the authorities to trust; unset: the system's."),
+    cfg.Opt(
+        "ca_file",
+        type=PATH,
+        help="The PEM file of the authorities to trust, reloaded when it changes; unset: the system's.",
+    ),
     cfg.BoolOpt("verify", default=True, help="Whether certificates are verified; false trusts anybody."),
+    cfg.Opt(
+        "client_certificate",
+        type=PATH,
+        help="The PEM file of the certificate and its chain to present to plugins and MSB (mTLS), reloaded when it or "
+        "its key changes; unset: none is presented.",
+    ),
+    cfg.Opt(
+        "client_key",
+        type=PATH,
+        help="The PEM file of client_certificate's key, without a passphrase; set both or none.",
+    ),
     cfg.IntOpt(
         "replay_limit",
         default=65536,

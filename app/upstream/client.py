@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from app.core.retry import Budget, may_send_again
 from app.errors import UpstreamError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from app.net.loop import Loop
 from app.net.resolver import Address, Resolver
+from app.net.tls import Tls
 from app.upstream.connection import ConnectionLostError, EarlyAnswerError, UpstreamConnection, connect
 from app.upstream.pool import Pool
 
@@ -137,15 +137,15 @@ class TotalLimit:
 
 
 class Client:
-    """For one worker. `tls` is what https upstreams are checked with; `retry_share` of the requests to each, from 0 to
-    1, may be sent again."""
+    """For one worker. `tls` gives what new connections to https upstreams are made with, and may change;
+    `retry_share` of the requests to each, from 0 to 1, may be sent again."""
 
     def __init__(
         self,
         loop: Loop,
         resolver: Resolver,
         pool: Pool,
-        tls: ssl.SSLContext,
+        tls: Callable[[], Tls],
         *,
         replay_limit: int = 65536,
         retry_share: float = 0.2,
@@ -183,7 +183,7 @@ class Client:
         held = body if isinstance(body, bytes) else self._hold(body)
         budget = self._budgets[origin]
         budget.sent()
-        connection = self._pool.take(origin)
+        connection = self._pool.take(origin, self._secured(origin))
         try:
             return self._try(connection, origin, method, head, body if held is None else held, timeouts)
         except ConnectionLostError as lost:
@@ -267,7 +267,7 @@ class Client:
         """To the first of the name's addresses that takes a connection."""
         if origin.scheme == UNIX:
             return connect(self._loop, origin.host, seconds)
-        tls = self._tls if origin.scheme == "https" else None
+        tls = self._secured(origin)
         deadline = time.monotonic() + seconds
         error: UpstreamError = UpstreamRefused(f"{origin.host} has no address.")
         for address in self._resolver.resolve(origin.host, origin.port, seconds):
@@ -279,10 +279,11 @@ class Client:
                     break
         raise error
 
-    def _connect_to(
-        self, address: Address, origin: Origin, seconds: float, tls: ssl.SSLContext | None
-    ) -> UpstreamConnection:
+    def _connect_to(self, address: Address, origin: Origin, seconds: float, tls: Tls | None) -> UpstreamConnection:
         return connect(self._loop, address, seconds, tls, origin.host)
+
+    def _secured(self, origin: Origin) -> Tls | None:
+        return self._tls() if origin.scheme == "https" else None
 
 
 def _send(connection: UpstreamConnection, head: bytes, body: Body | bytes, seconds: float) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from app.core.origin import Origin
 from app.errors import ClientGone, RequestTimeout, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
+from app.net.tls import Tls
 from app.upstream.connection import UpstreamConnection
 from app.upstream.pool import Pool
 from tests.upstream.conftest import (
@@ -42,7 +43,7 @@ NEVER_AGAIN = ["POST", "PATCH"]
 class Blind(Pool):
     """A pool that does not look whether a connection was closed, as if the close came just after the look."""
 
-    def take(self, origin: Origin) -> UpstreamConnection | None:
+    def take(self, origin: Origin, tls: Tls | None = None) -> UpstreamConnection | None:
         idle = self._idle[origin]
         if not idle:
             return None
@@ -53,8 +54,8 @@ class Blind(Pool):
 class Broken(Pool):
     """A pool whose connections take no byte any more."""
 
-    def take(self, origin: Origin) -> UpstreamConnection | None:
-        connection = super().take(origin)
+    def take(self, origin: Origin, tls: Tls | None = None) -> UpstreamConnection | None:
+        connection = super().take(origin, tls)
         if connection is not None:
             connection.sock.shutdown(socket.SHUT_WR)
         return connection
