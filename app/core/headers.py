@@ -43,11 +43,18 @@ def request_id(headers: Headers) -> str | None:
 
 
 def forwarded_request_headers(
-    headers: Headers, host: bytes, request_id: str, invocation_id: str, length: int | None, present: bool
+    headers: Headers,
+    host: bytes,
+    request_id: str,
+    invocation_id: str,
+    length: int | None,
+    present: bool,
+    replaced: frozenset[bytes] = REPLACED,
 ) -> Headers:
     """The headers of the outgoing request: end-to-end ones in their order and spelling, framing and Host ours.
 
-    `length` of the body in bytes, None for chunked; `present` whether there is a body at all, be it empty.
+    `length` of the body in bytes, None for chunked; `present` whether there is a body at all, be it empty;
+    `replaced` names in lower case what does not go on, `REPLACED` at the least.
     """
     invocation, own_id = invocation_id.encode(), request_id.encode()
     forwarded = [(b"Host", host)]
@@ -55,7 +62,7 @@ def forwarded_request_headers(
     seen_id = False
     for name, value in headers:
         key = name.lower()
-        if key in REPLACED:
+        if key in replaced:
             if key == b"connection":
                 named.update(_tokens(value))
             continue

@@ -28,10 +28,12 @@ class Body(Protocol):
 class Request:
     """What a handler gets. `target` is the raw origin-form, query included; `client` the peer's address.
 
-    `route` (a template) and `plugin` are set by who serves it, for metrics and logs.
+    `route` (a template) and `plugin` are set by who serves it, for metrics and logs; `user` is the caller's name where
+    callers authenticate.
     """
 
-    __slots__ = ("body", "client", "headers", "method", "plugin", "request_id", "route", "target")
+    __slots__ = ("body", "client", "headers", "method", "plugin", "request_id", "route", "target",
+                 "user")  # fmt: skip
 
     def __init__(self, method: str, target: bytes, headers: Headers, body: Body, request_id: str, client: str) -> None:
         self.method = method
@@ -42,6 +44,7 @@ class Request:
         self.client = client
         self.route = ""
         self.plugin = ""
+        self.user = ""
 
 
 class Response:

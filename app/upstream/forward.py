@@ -19,10 +19,14 @@ Observed = Callable[[str, int, float], None]
 class Forwarder:
     """For one worker."""
 
-    def __init__(self, client: Client, timeouts: Timeouts, observed: Observed) -> None:
+    def __init__(
+        self, client: Client, timeouts: Timeouts, observed: Observed, dropped: frozenset[bytes] = frozenset()
+    ) -> None:
+        """`dropped` names, in lower case, what of a request is kept from plugins beside what is a hop's."""
         self._client = client
         self._timeouts = timeouts
         self._observed = observed
+        self._replaced = rules.REPLACED | dropped
 
     def forward(self, request: Request, destination: Destination) -> Response:
         """Send the request on; the response's body streams. Raises what `Client.send` raises."""
@@ -35,6 +39,7 @@ class Forwarder:
             new_id(),
             body.length,
             body.present,
+            self._replaced,
         )
         try:
             answer = self._client.send(

@@ -42,6 +42,9 @@ class Head(Protocol):
     headers: Headers
 
 
+Authenticate = Callable[[Request], None]
+"""Sets the request's user; raises `Unauthorized`, or another error of ours, for who may not call."""
+
 Answered = Callable[[str, str, int, float], None]
 """Counts an answered request: method, route template, status, seconds."""
 
@@ -50,8 +53,15 @@ class Edge:
     """Wraps a framework's application. `probes` are answered here, by path, without a log line."""
 
     def __init__(
-        self, application: Application, probes: dict[str, Probe], access_log: AccessLog | None, answered: Answered
+        self,
+        application: Application,
+        probes: dict[str, Probe],
+        access_log: AccessLog | None,
+        answered: Answered,
+        authenticate: Authenticate | None = None,
     ) -> None:
+        """`authenticate` None: everybody may call."""
+        self.authenticate = authenticate
         self._application = application
         self._probes = probes
         self._access_log = access_log
@@ -74,7 +84,14 @@ class Edge:
         if self._access_log is not None:
             path = _path(request.target)
             self._access_log(
-                request.request_id, request.client, request.method, path, request.plugin, call.status, seconds
+                request.request_id,
+                request.client,
+                request.user,
+                request.method,
+                path,
+                request.plugin,
+                call.status,
+                seconds,
             )
 
     def refused(self, error: BrokerError, request_id: str, peer: str, head: Head | None) -> None:
@@ -82,7 +99,7 @@ class Edge:
         method, path = (head.method, _path(head.target)) if head is not None else ("-", "-")
         self._answered(method if head is not None else "other", UNROUTED, error.status, 0.0)
         if self._access_log is not None:
-            self._access_log(request_id, peer, method, path, "", error.status, 0.0)
+            self._access_log(request_id, peer, "", method, path, "", error.status, 0.0)
 
 
 def _path(target: bytes) -> str:
@@ -114,6 +131,8 @@ class Call:
 
     def run(self, application: Application) -> Iterable[bytes]:
         try:
+            if self._edge.authenticate is not None:  # before any route: who may not call learns of none
+                self._edge.authenticate(self.request)
             body = application(self._environ, self._start)
         except ClientGone:
             self.status = ClientGone.status
