@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from oslo_config import cfg
 
@@ -42,8 +42,13 @@ from app.upstream.pool import Pool
 from app.web import api
 from app.web.broker import Broker
 from app.web.capacity import CapacitySettings
-from app.web.edge import Application, Edge, Probe
+from app.web.edge import Application, Authenticate, Edge, Probe
+from app.web.guard import guarded
 from app.web.health import Health
+
+if TYPE_CHECKING:
+    from app.auth.remote import Fetch
+    from app.auth.wiring import Authentication
 
 LOG = logging.getLogger(__name__)
 
@@ -51,6 +56,9 @@ T = TypeVar("T")
 
 FRAMEWORKS = {"django": "app.web.django_api.application", "pecan": "app.web.pecan_api.application"}
 """The value of `web_framework`, and the module whose `application(broker)` is the WSGI application."""
+
+AUTHENTICATES = ("basic_file", "jwks_file", "jwks_url")
+"""The options of which one turns authentication on."""
 
 TODAYS_CONFIG = Path("/opt/multivimbroker/multivimbroker/pub/config")
 """Where OOM mounts the map, and today's broker has its log.yml."""
@@ -120,8 +128,18 @@ class Shared:
         self.plugins = _named("plugins.map_file", plugins.load_map, path)
         self.built_in = file.load_regions(file.BUILT_IN)
         self.regions = _named("inventory.regions_file", file.load_regions, Path(regions)) if regions else None
+        self.authentication = _authentication(conf)
         self.generations = Generations()
         LOG.info("provider-plugin map: %s", path)
+
+
+def _authentication(conf: cfg.ConfigOpts) -> Authentication | None:
+    """None where it is off."""
+    if not any(conf.auth[name] for name in AUTHENTICATES):
+        return None
+    from app.auth.wiring import Authentication  # only who authenticates pays for PyJWT: 15 MiB and 70 ms
+
+    return Authentication(conf.auth)
 
 
 def _named(option: str, load: Callable[[Path], T], path: Path) -> T:
@@ -164,12 +182,29 @@ def _build(
     probes = _probes(slots, draining)
     if exporter is not None:
         probes["/metrics"] = relay(client, exporter)
+    authenticate = _gate(conf, shared, loop)
+    if authenticate is not None and "/metrics" in probes and not conf.auth.exempt_metrics:
+        probes["/metrics"] = guarded(probes["/metrics"], authenticate)
     exempt = frozenset(path.encode() for path in probes)
     access = logs.access_log(conf.logs.format) if conf.logs.access else None
     answered = worker_metrics.answered if worker_metrics else _unmeasured
-    edge = Edge(application, probes, access, answered)
+    edge = Edge(application, probes, access, answered, authenticate)
     in_flight = worker_metrics.in_flight if worker_metrics else _unmeasured
     return Served(edge, exempt, edge.refused, lambda: draining.append(True), in_flight)
+
+
+def _gate(conf: cfg.ConfigOpts, shared: Shared, loop: Loop) -> Authenticate | None:
+    """What lets a request pass; None where everybody may call."""
+    if shared.authentication is None:
+        return None
+
+    def fetch() -> Fetch:
+        tls = _client_tls(conf.auth.jwks_ca_file, verify=True)
+        return Client(loop, Resolver(), Pool(0, conf.upstream.pool_idle_timeout), tls).fetch
+
+    own = [route for version in api.VERSIONS for route in api.builtin().own_routes(version)]
+    swagger = frozenset(f"/api/multicloud{route.template}".encode() for route in own if route.handler == "swagger")
+    return shared.authentication.gate(loop, fetch, swagger if conf.auth.exempt_swagger else frozenset())
 
 
 def _unmeasured(*_: object) -> None:
@@ -204,7 +239,9 @@ def _client(conf: cfg.ConfigOpts, loop: Loop, worker_metrics: Metrics | None) ->
 def _forwarder(conf: cfg.ConfigOpts, client: Client, worker_metrics: Metrics | None) -> Forwarder:
     options = conf.upstream
     timeouts = Timeouts(options.connect_timeout, options.response_timeout, options.idle_timeout)
-    return Forwarder(client, timeouts, worker_metrics.upstream if worker_metrics else _unmeasured)
+    authenticates = any(conf.auth[name] for name in AUTHENTICATES)
+    kept = frozenset((b"authorization",)) if authenticates and not conf.auth.forward_authorization else frozenset()
+    return Forwarder(client, timeouts, worker_metrics.upstream if worker_metrics else _unmeasured, kept)
 
 
 def _inventory(conf: cfg.ConfigOpts, shared: Shared, loop: Loop, worker_metrics: Metrics | None) -> Inventory:
