@@ -13,6 +13,10 @@ CREDENTIALS = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?: +([A-Za-z0-9._~+/-]
 """RFC 9110, 11.4: a scheme, spaces (no tab), and a token68; both of our schemes have no other form."""
 
 
+BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+"""RFC 4648, 4; binascii's strict mode takes too much padding."""
+
+
 class Refused(Exception):
     """Credentials that are not right; the message is for the client, in ASCII, and holds nothing of them."""
 
@@ -46,10 +50,10 @@ def login(token: bytes) -> Login:
     Raises `Refused`, also for the control characters that neither may hold.
     """
     try:
-        text = binascii.a2b_base64(token, strict_mode=True).decode()
-    except ValueError:
-        raise Refused("Send user and password in UTF-8 and Base64.") from None
+        text = binascii.a2b_base64(token).decode() if BASE64.fullmatch(token) else ""
+    except UnicodeDecodeError:
+        raise Refused("Send user and password in UTF-8.") from None
     user, colon, password = text.partition(":")
     if not colon or any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise Refused("Send user and password with a colon between them, and no control characters.")
+        raise Refused("Send user and password in Base64, with a colon between them and no control characters.")
     return Login(user, password.encode())
