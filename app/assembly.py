@@ -57,9 +57,6 @@ T = TypeVar("T")
 FRAMEWORKS = {"django": "app.web.django_api.application", "pecan": "app.web.pecan_api.application"}
 """The value of `web_framework`, and the module whose `application(broker)` is the WSGI application."""
 
-AUTHENTICATES = ("basic_file", "jwks_file", "jwks_url")
-"""The options of which one turns authentication on."""
-
 TODAYS_CONFIG = Path("/opt/multivimbroker/multivimbroker/pub/config")
 """Where OOM mounts the map, and today's broker has its log.yml."""
 
@@ -133,9 +130,14 @@ class Shared:
         LOG.info("provider-plugin map: %s", path)
 
 
+def _authenticates(conf: cfg.ConfigOpts) -> bool:
+    """One of these options turns authentication on."""
+    return any(conf.auth[name] for name in ("basic_file", "jwks_file", "jwks_url"))
+
+
 def _authentication(conf: cfg.ConfigOpts) -> Authentication | None:
     """None where it is off."""
-    if not any(conf.auth[name] for name in AUTHENTICATES):
+    if not _authenticates(conf):
         return None
     from app.auth.wiring import Authentication  # only who authenticates pays for PyJWT: 15 MiB and 70 ms
 
@@ -239,9 +241,8 @@ def _client(conf: cfg.ConfigOpts, loop: Loop, worker_metrics: Metrics | None) ->
 def _forwarder(conf: cfg.ConfigOpts, client: Client, worker_metrics: Metrics | None) -> Forwarder:
     options = conf.upstream
     timeouts = Timeouts(options.connect_timeout, options.response_timeout, options.idle_timeout)
-    authenticates = any(conf.auth[name] for name in AUTHENTICATES)
-    kept = frozenset((b"authorization",)) if authenticates and not conf.auth.forward_authorization else frozenset()
-    return Forwarder(client, timeouts, worker_metrics.upstream if worker_metrics else _unmeasured, kept)
+    dropped = {b"authorization"} if _authenticates(conf) and not conf.auth.forward_authorization else ()
+    return Forwarder(client, timeouts, worker_metrics.upstream if worker_metrics else _unmeasured, frozenset(dropped))
 
 
 def _inventory(conf: cfg.ConfigOpts, shared: Shared, loop: Loop, worker_metrics: Metrics | None) -> Inventory:
