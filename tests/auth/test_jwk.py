@@ -70,6 +70,7 @@ UNUSABLE: list[tuple[str, dict[str, object]]] = [
     ("weak", {}),
     ("p256", {"crv": "P-384"}),
     ("p256", {"crv": "secp256k1"}),
+    ("p521", {"alg": "ES256"}),
     ("p256", {"crv": ["P-256"]}),
     ("p256", {"x": "AAAA"}),
     ("p256", {"x": base64.urlsafe_b64encode(b"\x01" * 32).decode().rstrip("=")}),

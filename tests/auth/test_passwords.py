@@ -4,8 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import eventlet
 import pytest
+from eventlet.event import Event
 
+from app.auth import passwords
 from app.auth.credentials import Refused
 from app.auth.htpasswd import Users
 from app.auth.passwords import MOST, Passwords
@@ -84,6 +87,29 @@ def test_more_than_bcrypt_reads_is_wrong_for_everybody(user: bytes) -> None:
     assert story.ask(basic(user, long + b"x")) == WRONG
     assert story.ask(basic(user, "€".encode() * 25)) == WRONG
     assert story.verified == 1
+
+
+def test_nobodys_hash_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    story = Story()
+    monkeypatch.setattr(passwords.bcrypt, "checkpw", lambda *_: True)
+    assert [story.ask(basic(b"nobody", b"x")), story.ask(basic(b"alice", b"x"))] == [WRONG, "alice"]
+
+
+def test_equal_logins_at_once_are_verified_once() -> None:
+    story = Story()
+    gate = Event()
+    offload = story.offload
+
+    def held(function: Callable[[], bool], client: str) -> bool:
+        gate.wait()
+        return offload(function, client)
+
+    story.passwords = Passwords("here", lambda: story.users, held, TTL, lambda: story.now)
+    threads = [eventlet.spawn(story.ask, token) for token in (RIGHT, RIGHT, RIGHT, basic(b"alice", b"x"))]
+    eventlet.sleep(0)
+    gate.send()
+    assert [thread.wait() for thread in threads] == ["alice"] * 3 + [WRONG]
+    assert story.verified == 2
 
 
 def test_a_login_that_is_none_costs_nothing() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -111,10 +111,10 @@ BAD = [
 
 @pytest.mark.parametrize("bad", BAD, ids=str)
 def test_while_it_fails_the_last_good_set_serves(
-    server: Server, bad: Answer | Exception, caplog: pytest.LogCaptureFixture
+    server: Server, issuer: Issuer, bad: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.tick()
-    server.answer = bad
+    server.answer = Answer(bad.status, issuer.jwks("p256")) if bad in BAD[4:] else bad  # good keys, bad status
     server.now += REFRESH
     server.tick()
     assert (ids(server), len(server.asked)) == (["rsa"], 2)

@@ -209,6 +209,27 @@ def test_a_changed_token_is_not_right(story: Story, issuer: Issuer) -> None:
     assert story.ask(f"{head}.{payload}.{signature}") == "vid"
 
 
+def test_a_token_that_is_too_long_is_not_looked_at(story: Story, issuer: Issuer) -> None:
+    assert story.claims(pad="x" * 9_000) == "vid"
+    assert story.claims(pad="x" * 16_000) == "! The token is no signed JWT of at most 16384 bytes."
+
+
+def test_an_extension_that_must_be_understood_is_refused(story: Story, issuer: Issuer) -> None:
+    """Signed by hand: the library, which knows this one, does not write it."""
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "vid", "exp": now + 600}
+    for header, outcome in (({}, "vid"), ({"crit": ["b64"], "b64": True}, INVALID)):
+        signed = compact({"alg": "EdDSA", "kid": "ed25519", **header}, claims, b"").rstrip(".")
+        assert (
+            story.ask(
+                compact(
+                    {"alg": "EdDSA", "kid": "ed25519", **header}, claims, issuer.keys["ed25519"].sign(signed.encode())
+                )
+            )
+            == outcome
+        )
+
+
 NESTED = base64.urlsafe_b64encode(b'{"a":' + b"[" * 9000).decode().rstrip("=")
 
 
