@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from oslo_config import cfg
 
@@ -48,8 +48,13 @@ from app.upstream.pool import Pool
 from app.web import api
 from app.web.broker import Broker
 from app.web.capacity import CapacitySettings
-from app.web.edge import Application, Edge, Probe
+from app.web.edge import Application, Authenticate, Edge, Probe
+from app.web.guard import guarded
 from app.web.health import Health
+
+if TYPE_CHECKING:
+    from app.auth.remote import Fetch
+    from app.auth.wiring import Authentication
 
 LOG = logging.getLogger(__name__)
 
@@ -130,6 +135,7 @@ class Shared:
         self.plugins = _named("plugins.map_file", plugins.load_map, path)
         self.built_in = file.load_regions(file.BUILT_IN)
         self.regions = _named("inventory.regions_file", file.load_regions, Path(regions)) if regions else None
+        self.authentication = _authentication(conf)
         self.generations = Generations()
         self.allowance = Allowance(conf.clients.requests_max, conf.clients.rate, conf.clients.rate_window)
         self.counts: Counts | None = None
@@ -181,6 +187,20 @@ def _measure_certificate(worker_metrics: Metrics, role: str, current: Tls) -> No
         worker_metrics.certificate(role, current.certificate.not_after)
 
 
+def _authenticates(conf: cfg.ConfigOpts) -> bool:
+    """One of these options turns authentication on."""
+    return any(conf.auth[name] for name in ("basic_file", "jwks_file", "jwks_url"))
+
+
+def _authentication(conf: cfg.ConfigOpts) -> Authentication | None:
+    """None where it is off."""
+    if not _authenticates(conf):
+        return None
+    from app.auth.wiring import Authentication  # only who authenticates pays for PyJWT: 15 MiB and 70 ms
+
+    return Authentication(conf.auth)
+
+
 def _named(option: str, load: Callable[[Path], T], path: Path) -> T:
     """What a file holds; an error names the option too."""
     try:
@@ -224,13 +244,30 @@ def _build(
     unguarded = frozenset(path.encode() for path in probes) if conf.tls.client_ca_file else None
     if exporter is not None:
         probes["/metrics"] = relay(client, exporter)
+    authenticate = _gate(conf, shared, loop)
+    if authenticate is not None and "/metrics" in probes and not conf.auth.exempt_metrics:
+        probes["/metrics"] = guarded(probes["/metrics"], authenticate)
     exempt = frozenset(path.encode() for path in probes)
     access = logs.access_log(conf.logs.format) if conf.logs.access else None
     answered = worker_metrics.answered if worker_metrics else _unmeasured
     quota = Quota(shared.counts, slot, shared.allowance) if shared.counts is not None else None
-    edge = Edge(application, probes, access, answered, client_of=forwarding.client_of, quota=quota)
+    edge = Edge(application, probes, access, answered, authenticate, client_of=forwarding.client_of, quota=quota)
     in_flight = worker_metrics.in_flight if worker_metrics else _unmeasured
     return Served(edge, exempt, edge.refused, lambda: draining.append(True), in_flight, unguarded)
+
+
+def _gate(conf: cfg.ConfigOpts, shared: Shared, loop: Loop) -> Authenticate | None:
+    """What lets a request pass; None where everybody may call."""
+    if shared.authentication is None:
+        return None
+
+    def fetch() -> Fetch:
+        trust = tls.client("auth", conf.auth.jwks_ca_file, True, None, None)
+        return Client(loop, Resolver(), Pool(0, conf.upstream.pool_idle_timeout), lambda: trust).fetch
+
+    own = [route for version in api.VERSIONS for route in api.builtin().own_routes(version)]
+    swagger = frozenset(f"/api/multicloud{route.template}".encode() for route in own if route.handler == "swagger")
+    return shared.authentication.gate(loop, fetch, swagger if conf.auth.exempt_swagger else frozenset())
 
 
 def _unmeasured(*_: object) -> None:
@@ -279,7 +316,9 @@ def _forwarder(
 ) -> Forwarder:
     options = conf.upstream
     timeouts = Timeouts(options.connect_timeout, options.response_timeout, options.idle_timeout, options.total_timeout)
-    return Forwarder(client, timeouts, worker_metrics.upstream if worker_metrics else _unmeasured, forwarding)
+    dropped = {b"authorization"} if _authenticates(conf) and not conf.auth.forward_authorization else ()
+    observed = worker_metrics.upstream if worker_metrics else _unmeasured
+    return Forwarder(client, timeouts, observed, forwarding, frozenset(dropped))
 
 
 def _inventory(conf: cfg.ConfigOpts, shared: Shared, loop: Loop, worker_metrics: Metrics | None) -> Inventory:

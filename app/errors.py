@@ -58,6 +58,16 @@ class BadRequest(BrokerError):
     reason = "Bad-Request"
 
 
+class Unauthorized(BrokerError):
+    """Without credentials, or with such as are not right; `challenges` say how to authenticate (RFC 9110, 11.6.1)."""
+
+    status = 401
+    reason = "Unauthorized"
+
+    def __init__(self, message: str, challenges: tuple[str, ...]) -> None:
+        super().__init__(message, tuple(("WWW-Authenticate", challenge) for challenge in challenges))
+
+
 class Forbidden(BrokerError):
     """Who asks may not: it did not say who it is in the way that is asked for."""
 

@@ -29,6 +29,9 @@ def _holds_authorities(file: str) -> None:
 FILES: Mapping[Key, tuple[Callable[[str], None], str]] = MappingProxyType(
     {
         Key("aai", "ca_file"): (_holds_authorities, "a PEM file of certificates"),
+        Key("auth", "basic_file"): (_is_readable, "a file that can be read"),
+        Key("auth", "jwks_ca_file"): (_holds_authorities, "a PEM file of certificates"),
+        Key("auth", "jwks_file"): (_is_readable, "a file that can be read"),
         Key("upstream", "ca_file"): (_holds_authorities, "a PEM file of certificates"),
         Key("tls", "client_ca_file"): (_holds_authorities, "a PEM file of certificates"),
         Key("inventory", "regions_file"): (_is_readable, "a file that can be read"),
@@ -57,6 +60,7 @@ def check(conf: cfg.ConfigOpts, environ: Mapping[str, str]) -> None:
         if opt.secret:
             secret(conf, key.group, key.option, environ)
     _check_login(conf, environ)
+    _check_tokens(conf)
 
 
 def _check_orders(conf: cfg.ConfigOpts) -> None:
@@ -94,6 +98,20 @@ def _check_login(conf: cfg.ConfigOpts, environ: Mapping[str, str]) -> None:
     raise _refused(
         conf, Key("aai", "address"), f"to set it with both aai.username and aai.password, but {missing} is unset"
     )
+
+
+def _check_tokens(conf: cfg.ConfigOpts) -> None:
+    """A set of keys goes with whose tokens count; half of it would be no authentication where one is meant."""
+    options = conf.auth
+    keys = [name for name in ("jwks_file", "jwks_url") if options[name] is not None]
+    claims = ("jwt_issuer", "jwt_audience")
+    if len(keys) > 1:
+        raise _refused(conf, Key("auth", "jwks_url"), "to leave it unset where auth.jwks_file is set")
+    for name in (*keys, *claims):
+        missing = [claim for claim in claims if options[claim] is None]
+        missing += [] if keys else ["jwks_url"]
+        if options[name] is not None and missing:
+            raise _refused(conf, Key("auth", name), f"to set it with auth.{missing[0]}, which is unset")
 
 
 def _try(conf: cfg.ConfigOpts, key: Key, wanted: str, attempt: Callable[[str], None]) -> None:

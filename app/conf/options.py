@@ -10,7 +10,21 @@ from typing import NamedTuple
 
 from oslo_config import cfg, types
 
-from app.conf import aai, capacity, clients, forwarded, inventory, logs, metrics, msb, plugins, server, tls, upstream
+from app.conf import (
+    aai,
+    auth,
+    capacity,
+    clients,
+    forwarded,
+    inventory,
+    logs,
+    metrics,
+    msb,
+    plugins,
+    server,
+    tls,
+    upstream,
+)
 from app.errors import MASK, ConfigurationError, quoted
 
 UNSET_PREFIXES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -41,7 +55,21 @@ Settings = Mapping[Key, Setting]
 GROUPS: Mapping[str, tuple[cfg.OptGroup, tuple[cfg.Opt, ...]]] = MappingProxyType(
     {
         part.GROUP.name: (part.GROUP, part.OPTS)
-        for part in (server, clients, tls, forwarded, msb, aai, inventory, plugins, upstream, capacity, logs, metrics)
+        for part in (
+            server,
+            clients,
+            tls,
+            auth,
+            forwarded,
+            msb,
+            aai,
+            inventory,
+            plugins,
+            upstream,
+            capacity,
+            logs,
+            metrics,
+        )
     }
 )
 

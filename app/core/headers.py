@@ -53,12 +53,20 @@ def request_id(headers: Headers) -> str | None:
 
 
 def forwarded_request_headers(
-    headers: Headers, host: bytes, request_id: str, invocation_id: str, length: int | None, present: bool, told: Headers
+    headers: Headers,
+    host: bytes,
+    request_id: str,
+    invocation_id: str,
+    length: int | None,
+    present: bool,
+    told: Headers,
+    replaced: frozenset[bytes] = REPLACED,
 ) -> Headers:
     """The headers of the outgoing request: end-to-end ones in their order and spelling, framing and Host ours.
 
     `length` of the body in bytes, None for chunked; `present` whether there is a body at all, be it empty; `told`
-    what `app.core.forwarded` has the plugin know of where the request came from.
+    what `app.core.forwarded` has the plugin know of where the request came from; `replaced` names in lower case what
+    does not go on, `REPLACED` at the least.
     """
     invocation, own_id = invocation_id.encode(), request_id.encode()
     forwarded = [(b"Host", host)]
@@ -66,7 +74,7 @@ def forwarded_request_headers(
     seen_id = False
     for name, value in headers:
         key = name.lower()
-        if key in REPLACED or key[:CLAIM] in CLAIMS:
+        if key in replaced or key[:CLAIM] in CLAIMS:
             if key == b"connection":
                 named.update(_tokens(value))
             continue

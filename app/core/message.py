@@ -39,10 +39,12 @@ class Request:
     """What a handler gets. `target` is the raw origin-form, query included; `client` the address it counts for, which
     is the peer's own unless that is a trusted proxy.
 
-    `route` (a template) and `plugin` are set by who serves it, for metrics and logs.
+    `route` (a template) and `plugin` are set by who serves it, for metrics and logs; `user` is the caller's name where
+    callers authenticate.
     """
 
-    __slots__ = ("body", "client", "headers", "hop", "method", "plugin", "request_id", "route", "target")
+    __slots__ = ("body", "client", "headers", "hop", "method", "plugin", "request_id", "route", "target",
+                 "user")  # fmt: skip
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Request:
         self.hop = hop
         self.route = ""
         self.plugin = ""
+        self.user = ""
 
 
 class Response:

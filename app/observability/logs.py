@@ -86,9 +86,9 @@ def _second(seconds: int) -> str:
     return time.strftime(DATES, time.gmtime(seconds))
 
 
-AccessLog = Callable[[str, str, str, str, str, int, float], None]
-"""Takes request id, client, method, path (without its query, which may hold what is nobody's business), plugin,
-status, and seconds."""
+AccessLog = Callable[[str, str, str, str, str, str, int, float], None]
+"""Takes request id, client, user (empty where callers do not authenticate), method, path (without its query, which may
+hold what is nobody's business), plugin, status, and seconds."""
 
 
 def to_stdout(line: bytes) -> None:
@@ -103,21 +103,31 @@ def access_log(form: str, write: Callable[[bytes], object] = to_stdout) -> Acces
 
 
 def _json_access(write: Callable[[bytes], object]) -> AccessLog:
-    def line(request_id: str, client: str, method: str, path: str, plugin: str, status: int, seconds: float) -> None:
+    def line(
+        request_id: str, client: str, user: str, method: str, path: str, plugin: str, status: int, seconds: float
+    ) -> None:
         write(
             f'{{"time": "{_timestamp(time.time())}", "level": "INFO", "logger": "access", '
-            f'"request_id": {quoted(request_id)}, "client": "{client}", "method": "{method}", "path": {quoted(path)}, '
+            f'"request_id": {quoted(request_id)}, "client": "{client}", '
+            f'{_field(user) if user else ""}"method": "{method}", "path": {quoted(path)}, '
             f'"plugin": "{plugin}", "status": {status}, "duration_ms": {seconds * 1000:.1f}}}\n'.encode()
         )
 
     return line
 
 
+def _field(user: str) -> str:
+    return f'"user": {quoted(user)}, '
+
+
 def _plain_access(write: Callable[[bytes], object]) -> AccessLog:
-    def line(request_id: str, client: str, method: str, path: str, plugin: str, status: int, seconds: float) -> None:
+    def line(
+        request_id: str, client: str, user: str, method: str, path: str, plugin: str, status: int, seconds: float
+    ) -> None:
         write(
             f"{_timestamp(time.time())} INFO access {request_id} {client} "
-            f"{method} {path} {plugin or '-'} {status} {seconds * 1000:.1f}ms\n".encode()
+            f"{method} {path} {plugin or '-'} {status} {seconds * 1000:.1f}ms"
+            f"{' ' + quoted(user) if user else ''}\n".encode()
         )
 
     return line

@@ -20,11 +20,20 @@ Observed = Callable[[str, int, float], None]
 class Forwarder:
     """For one worker."""
 
-    def __init__(self, client: Client, timeouts: Timeouts, observed: Observed, forwarding: Forwarding) -> None:
+    def __init__(
+        self,
+        client: Client,
+        timeouts: Timeouts,
+        observed: Observed,
+        forwarding: Forwarding,
+        dropped: frozenset[bytes] = frozenset(),
+    ) -> None:
+        """`dropped` names, in lower case, what of a request is kept from plugins beside what is a hop's."""
         self._client = client
         self._timeouts = timeouts
         self._observed = observed
         self._forwarding = forwarding
+        self._replaced = rules.REPLACED | dropped
 
     def forward(self, request: Request, destination: Destination) -> Response:
         """Send the request on; the response's body streams. Raises what `Client.send` raises."""
@@ -38,6 +47,7 @@ class Forwarder:
             body.length,
             body.present,
             self._forwarding.sent_on(request.hop, request.headers),
+            self._replaced,
         )
         try:
             answer = self._client.send(

@@ -43,6 +43,9 @@ class Head(Protocol):
     headers: Headers
 
 
+Authenticate = Callable[[Request], None]
+"""Sets the request's user; raises `Unauthorized`, or another error of ours, for who may not call."""
+
 Answered = Callable[[str, str, int, float], None]
 """Counts an answered request: method, route template, status, seconds."""
 
@@ -60,10 +63,13 @@ class Edge:
         probes: dict[str, Probe],
         access_log: AccessLog | None,
         answered: Answered,
+        authenticate: Authenticate | None = None,
         *,
         client_of: ClientOf,
         quota: Quota | None = None,
     ) -> None:
+        """`authenticate` None: everybody may call."""
+        self.authenticate = authenticate
         self._application = application
         self._probes = probes
         self._access_log = access_log
@@ -82,11 +88,13 @@ class Edge:
 
     def admit(self, call: Call) -> None:
         """Before a request is served. Raises what keeps it from that."""
+        if self.authenticate is not None:  # before any route: who may not call learns of none
+            self.authenticate(call.request)
         if self._quota is not None:
             self._count(self._quota, call)
 
     def _count(self, quota: Quota, call: Call) -> None:
-        row, now = quota.row_of(client_of(call.request.client)), time.monotonic()
+        row, now = quota.row_of(call.request.user or client_of(call.request.client)), time.monotonic()
         wait = quota.wait(row, now)
         if wait:
             raise TooManyRequests("Send fewer requests, or fewer at once: this client has reached its limit.", wait)
@@ -103,7 +111,14 @@ class Edge:
         if self._access_log is not None:
             path = _path(request.target)
             self._access_log(
-                request.request_id, request.client, request.method, path, request.plugin, call.status, seconds
+                request.request_id,
+                request.client,
+                request.user,
+                request.method,
+                path,
+                request.plugin,
+                call.status,
+                seconds,
             )
 
     def refused(self, error: BrokerError, request_id: str, peer: str, head: Head | None) -> None:
@@ -112,7 +127,7 @@ class Edge:
         self._answered(method if head is not None else "other", UNROUTED, error.status, 0.0)
         if self._access_log is not None:
             client = self.client_of(peer, head.headers if head is not None else [])
-            self._access_log(request_id, client, method, path, "", error.status, 0.0)
+            self._access_log(request_id, client, "", method, path, "", error.status, 0.0)
 
 
 def _path(target: bytes) -> str:

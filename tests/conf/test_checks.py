@@ -67,6 +67,38 @@ def refused(environ: dict[str, str]) -> str:
             ),
         ),
         (
+            {"BROKER_AUTH_BASIC_FILE": "/none"},
+            (
+                "auth.basic_file is '/none' (BROKER_AUTH_BASIC_FILE): "
+                "allowed is a file that can be read (No such file or directory)"
+            ),
+        ),
+        (
+            {"BROKER_AUTH_JWKS_URL": "https://i/keys"},
+            (
+                "auth.jwks_url is 'https://i/keys' (BROKER_AUTH_JWKS_URL): "
+                "allowed is to set it with auth.jwt_issuer, which is unset"
+            ),
+        ),
+        (
+            {"BROKER_AUTH_JWKS_URL": "https://i/keys", "BROKER_AUTH_JWT_ISSUER": "i"},
+            (
+                "auth.jwks_url is 'https://i/keys' (BROKER_AUTH_JWKS_URL): "
+                "allowed is to set it with auth.jwt_audience, which is unset"
+            ),
+        ),
+        (
+            {"BROKER_AUTH_JWT_AUDIENCE": "a", "BROKER_AUTH_JWT_ISSUER": "i"},
+            "auth.jwt_issuer is 'i' (BROKER_AUTH_JWT_ISSUER): allowed is to set it with auth.jwks_url, which is unset",
+        ),
+        (
+            {"BROKER_AUTH_JWKS_URL": "https://i/keys", "BROKER_AUTH_JWKS_FILE": "/dev/null"},
+            (
+                "auth.jwks_url is 'https://i/keys' (BROKER_AUTH_JWKS_URL): "
+                "allowed is to leave it unset where auth.jwks_file is set"
+            ),
+        ),
+        (
             {"SSL_ENABLED": "true", "BROKER_TLS_CERTIFICATE": "/none"},
             (
                 "tls.certificate is '/none' (BROKER_TLS_CERTIFICATE): allowed is a PEM file of a certificate, "
@@ -108,6 +140,8 @@ def test_what_does_not_fit_together_or_is_not_there_is_refused(environ: dict[str
         {"AAI_USERNAME": "u", "AAI_ADDR": ".onap"},
         {"BROKER_TLS_CERTIFICATE": "/none"},
         {"BROKER_SERVER_HEADER_LIMIT": "8192"},
+        {"BROKER_AUTH_BASIC_FILE": "/dev/null"},
+        {"BROKER_AUTH_JWT_AUDIENCE": "a", "BROKER_AUTH_JWT_ISSUER": "i", "BROKER_AUTH_JWKS_URL": "https://i/keys"},
     ],
 )
 def test_what_fits_is_accepted(environ: dict[str, str]) -> None:
@@ -154,7 +188,7 @@ def test_client_certificates_are_not_asked_for_without_tls(certificate: Certific
     load((), {**environ, **tls})
 
 
-@pytest.mark.parametrize("name", ["BROKER_AAI_CA_FILE", "BROKER_UPSTREAM_CA_FILE"])
+@pytest.mark.parametrize("name", ["BROKER_AAI_CA_FILE", "BROKER_UPSTREAM_CA_FILE", "BROKER_AUTH_JWKS_CA_FILE"])
 def test_authorities_have_to_load(name: str, certificate: Certificate) -> None:
     load((), {name: certificate.certificate})
     assert f"({name}): allowed is a PEM file of certificates" in refused({name: certificate.key})

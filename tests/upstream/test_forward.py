@@ -42,13 +42,15 @@ class Forward(NamedTuple):
         headers: Headers | None = None,
         body: Body | None = None,
         timeouts: Timeouts = PATIENT,
+        dropped: frozenset[bytes] = frozenset(),
     ) -> Response:
         nothing = Upload(length=0)
         nothing.present = False
         hop = Hop("10.0.0.9", "https", "broker:1", "1.0")
         request = Request(method, b"/from", headers or [], body or nothing, "the-id", "client", hop)
         forwarding = Forwarding(via="own", via_back="own")
-        forwarder = Forwarder(self.ask.client, timeouts, lambda *seen: self.observed.append(seen), forwarding)
+        observed = lambda *seen: self.observed.append(seen)  # noqa: E731
+        forwarder = Forwarder(self.ask.client, timeouts, observed, forwarding, dropped)
         return self.ask.run(lambda: forwarder.forward(request, Destination(origin, b"/to?a=%2F", "multicloud-x")))
 
     def fails(self, error: type[BrokerError], origin: Origin, timeouts: Timeouts = PATIENT) -> BrokerError:
@@ -81,6 +83,16 @@ def test_a_request_is_sent_to_its_destination(forward: Forward, serve: Serve) ->
         rb"X-Forwarded-For: 10\.0\.0\.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: broker:1\r\nVia: 1\.0 own\r\n\r\n",
         upstream.received(),
     )
+
+
+def test_a_header_may_be_kept_from_plugins(forward: Forward, serve: Serve) -> None:
+    upstream = serve([REQUEST, answer(b"ok")])
+    headers = [(b"AUTHORIZATION", b"secret"), (b"Authorization-X", b"1"), (b"Connection", b"authorization")]
+    forward(upstream.origin, headers=headers, dropped=frozenset((b"authorization",)))
+    assert (b"secret" in upstream.received(), b"Authorization-X: 1" in upstream.received()) == (False, True)
+    upstream = serve([REQUEST, answer(b"ok")])
+    forward(upstream.origin, headers=headers)
+    assert b"AUTHORIZATION: secret" in upstream.received()
 
 
 def test_each_request_has_an_invocation_id_of_its_own(forward: Forward, serve: Serve) -> None:
