@@ -13,13 +13,13 @@ from oslo_config import cfg
 
 from app.auth.gate import Gate, Scheme
 from app.auth.htpasswd import load_users
-from app.auth.jwk import load_keys
+from app.auth.jwk import KeySet, load_keys
 from app.auth.passwords import Passwords
 from app.auth.remote import Fetch, RemoteKeys, RemoteSettings
 from app.auth.tokens import Keys, Rules, Tokens
-from app.auth.watched import Watched
 from app.errors import ConfigurationError
 from app.net.background import Background
+from app.net.files import Watched
 from app.net.loop import Loop
 from app.net.offload import Offload
 
@@ -51,9 +51,9 @@ class Authentication:
         options = self._options
         schemes: dict[bytes, Scheme] = {}
         if self._users is not None:
-            self._watch(loop, self._users)
+            users = self._watch(loop, self._users)
             offload = Offload(loop, AT_ONCE, WAITING, SECONDS)
-            schemes[b"basic"] = Passwords(options.realm, self._users.current, offload.run, options.cache_ttl)
+            schemes[b"basic"] = Passwords(options.realm, users, offload.run, options.cache_ttl)
         keys = self._key_source(loop, fetch)
         if keys is not None:
             algorithms = frozenset(options.jwt_algorithms.split(","))
@@ -66,8 +66,7 @@ class Authentication:
     def _key_source(self, loop: Loop, fetch: Callable[[], Fetch]) -> Keys | None:
         options = self._options
         if self._keys is not None:
-            self._watch(loop, self._keys)
-            return self._keys
+            return FileKeys(self._watch(loop, self._keys))
         if not options.jwks_url:
             return None
         settings = RemoteSettings(options.jwks_url, options.jwks_timeout, options.jwks_refresh)
@@ -76,16 +75,25 @@ class Authentication:
         loop.every_tick.append(remote.tick)
         return remote
 
-    def _watch(self, loop: Loop, watched: Watched[T]) -> None:
-        """From the first moment: a worker that replaces one begins with what was read at the broker's start."""
-        watched.tick(time.monotonic())
-        loop.every_tick.append(watched.tick)
+    def _watch(self, loop: Loop, watched: Watched[T]) -> Callable[[], T]:
+        """What gives the present content; a worker that replaces one begins with what is there now."""
+        watched.refresh(time.monotonic())
+        loop.every_tick.append(watched.look)
+        return lambda: watched.current
+
+
+class FileKeys:
+    """Keys of a file. A change is seen by the loop's tick alone: who calls with a key that is unknown cannot have the
+    file read."""
+
+    def __init__(self, current: Callable[[], KeySet]) -> None:
+        self.current = self.renewed = current
 
 
 def _watched(option: str, path: str | None, load: Callable[[Path], T]) -> Watched[T] | None:
     if not path:
         return None
     try:
-        return Watched(Path(path), load)
+        return Watched(f"auth.{option}", [Path(path)], partial(load, Path(path)))
     except ConfigurationError as error:
         raise ConfigurationError(f"auth.{option}: {error.message}") from None
