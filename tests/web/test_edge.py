@@ -148,8 +148,8 @@ def test_an_error_of_ours_becomes_http_here(
     code = int(status[:3])
     document = {"code": code, "reason": reason, "message": error.message, "request_id": "id-1"}
     assert json.loads(body) == {"error": document}
-    framing = {"Content-Type": "application/json", "Content-Length": str(len(body)), "X-ONAP-RequestID": "id-1"}
-    assert (story.status, story.headers) == (status, {**framing, **headers})
+    common = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Cache-Control": "no-store"}
+    assert (story.status, story.headers) == (status, {**common, "X-ONAP-RequestID": "id-1", **headers})
     assert story.counted == [("GET", "unmatched", code)]
     assert [line[-1] for line in story.lines] == [code]
 
