@@ -250,6 +250,7 @@ def _server_tls(conf: cfg.ConfigOpts) -> ssl.SSLContext | None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")  # of TLS 1.2; forward secret and AEAD only (RFC 9325, 4.2)
     context.load_cert_chain(conf.tls.certificate, conf.tls.key)
     return context
 
