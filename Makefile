@@ -3,17 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
+CONFORMANCE := .venv-conformance
 WEB_FRAMEWORK ?= django
 
 IMAGE := multicloud-broker:0.1.0
 
-.PHONY: run test lint bench docs image image-test audit requirements clean
+.PHONY: run test conformance lint bench docs image image-test audit requirements clean
 
 run: $(VENV)/installed  ## start the broker with its simulators, ready to try
 	@WEB_FRAMEWORK=$(WEB_FRAMEWORK) exec $(BIN)/python -m app demo
 
 test: $(VENV)/installed $(CLIENTS)/installed lint  ## all tests, both frameworks
-	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/container
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/container --ignore tests/conformance
+
+conformance: $(VENV)/installed $(CONFORMANCE)/installed  ## others' tools against the running broker; skips those that are not installed
+	$(BIN)/pytest -rs -n 2 --dist loadfile tests/conformance
 
 lint: $(VENV)/installed  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -39,10 +43,11 @@ requirements:  ## compile the pins from the .in files, for Python 3.11 to 3.13
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade requirements.in -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade requirements-dev.in -o requirements-dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade docker/requirements-sbom.in -o docker/requirements-sbom.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade tests/conformance/requirements.in -o tests/conformance/requirements.txt
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --upgrade tests/clients/requirements.in -o tests/clients/requirements.txt
 
 clean:  ## remove the environments
-	rm -rf $(VENV) $(CLIENTS)
+	rm -rf $(VENV) $(CLIENTS) $(CONFORMANCE)
 
 $(VENV)/installed: requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
@@ -52,4 +57,9 @@ $(VENV)/installed: requirements-dev.txt
 $(CLIENTS)/installed: tests/clients/requirements.txt
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.txt
+	@touch $@
+
+$(CONFORMANCE)/installed: tests/conformance/requirements.txt
+	$(PYTHON) -m venv $(CONFORMANCE)
+	$(CONFORMANCE)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/conformance/requirements.txt
 	@touch $@

@@ -1,15 +1,14 @@
 """Lints HTTP exchanges by httplint; runs in the environment of the conformance tools.
 
-Standard input: a JSON list of `[request, response]` as they went over the wire, in base64. Standard output: for each
-of them a JSON list of notes.
+Standard input: a JSON list of `[request, response, when]`: both as they went over the wire, in base64, and the second
+of the answer. Standard output: for each of them a JSON list of notes.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
-import time
+from base64 import b64decode
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,13 +17,13 @@ from httplint.message import HttpRequestLinter, HttpResponseLinter
 Fields = list[tuple[bytes, bytes]]
 
 
-def lint(request: bytes, response: bytes) -> list[dict[str, str]]:
+def lint(request: bytes, response: bytes, when: float) -> list[dict[str, str]]:
     """What httplint notes on a response, with its request known."""
-    asked = HttpRequestLinter(start_time=time.time())
+    asked = HttpRequestLinter(start_time=when)
     (method, target, version), fields, _ = parsed(request)
     asked.process_request_topline(method, target, version)
     asked.process_headers(fields)
-    answered = HttpResponseLinter(start_time=time.time())
+    answered = HttpResponseLinter(start_time=when)
     answered.request = asked
     answered.is_head_response = method == b"HEAD"
     (version, status, phrase), fields, content = parsed(response)
@@ -63,5 +62,4 @@ def told(note: Any) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    exchanges = [[base64.b64decode(message) for message in pair] for pair in json.load(sys.stdin)]
-    json.dump([lint(*pair) for pair in exchanges], sys.stdout)
+    json.dump([lint(b64decode(one), b64decode(other), when) for one, other, when in json.load(sys.stdin)], sys.stdout)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import json
+import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -12,7 +13,8 @@ from tests.conformance.conftest import HERE, run
 from tests.conftest import FRAMEWORKS, Process, a_broker, read_all, until
 from tests.contract.conftest import BASE, V0, Simulated, told
 
-Exchange = tuple[bytes, bytes]
+Exchange = tuple[bytes, bytes, float]
+"""A request, its answer, and when that came."""
 
 IMPATIENT = {
     "BROKER_SERVER_HEADER_TIMEOUT": "1",
@@ -103,7 +105,7 @@ def impatient(scene: dict[str, str]) -> Iterator[dict[str, Process]]:
 
 def complaints(answers: Mapping[str, Exchange]) -> dict[tuple[str, str], str]:
     """What httplint warns of or calls bad, by the answer's name and the note's."""
-    coded = [[base64.b64encode(message).decode() for message in pair] for pair in answers.values()]
+    coded = [(b64encode(one).decode(), b64encode(other).decode(), when) for one, other, when in answers.values()]
     status, said = run("python", str(HERE / "lint.py"), stdin=json.dumps(coded))
     assert status == 0, said
     return {
@@ -120,7 +122,7 @@ def answered(broker: Process, table: Mapping[str, tuple[int, bytes]]) -> dict[st
     for name, (status, wanted) in table.items():
         answer = broker.raw(wanted)
         assert answer.startswith(b"HTTP/1.1 %d " % status), (name, answer[:200])
-        exchanges[name] = (wanted, answer)
+        exchanges[name] = (wanted, answer, time.time())
     return exchanges
 
 
