@@ -154,7 +154,7 @@ class Call:
         try:
             yield first
             yield from pieces
-        except ClientGone:
+        except (ClientGone, GeneratorExit):  # closed before its end: the server could not send what there was
             self.status = ClientGone.status
             raise
         except BrokerError as error:
