@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Process, children
 from tests.contract.conftest import _aai, _plugin, aai, both, broker, plugin, scene
 
 __all__ = ["_aai", "_plugin", "aai", "both", "broker", "plugin", "scene"]
@@ -42,3 +42,21 @@ def run(name: str, *arguments: str, stdin: str = "", seconds: float = 100) -> tu
         command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds, env=environ
     )
     return done.returncode, COLOUR.sub("", done.stdout)
+
+
+def sockets(broker: Process) -> int:
+    """The sockets that the broker's processes hold."""
+    found = 0
+    for pid in (broker.popen.pid, *children(broker.popen.pid)):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                found += os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:")
+            except FileNotFoundError:
+                continue
+    return found
+
+
+def memory(broker: Process) -> int:
+    """MiB that the broker's workers hold."""
+    texts = [Path(f"/proc/{pid}/status").read_text() for pid in children(broker.popen.pid)]
+    return sum(int(text.partition("VmRSS:")[2].split()[0]) for text in texts) >> 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -12,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.conftest import run
-from tests.conftest import FRAMEWORKS, Process, a_broker, children, until
+from tests.conformance.conftest import memory, run, sockets
+from tests.conftest import FRAMEWORKS, Process, a_broker, until
 from tests.contract.conftest import BASE, V0, Simulated
 
 CONNECTIONS = 500
@@ -50,24 +49,6 @@ def attacked(scene: dict[str, str]) -> Iterator[dict[str, Process]]:
     settings = {**scene, "BROKER_SERVER_HEADER_TIMEOUT": HEADER_TIMEOUT}
     with a_broker("django", 2, **settings) as django, a_broker("pecan", 2, **settings) as pecan:
         yield dict(zip(FRAMEWORKS, (django, pecan), strict=True))
-
-
-def sockets(broker: Process) -> int:
-    """The sockets that the broker's processes hold."""
-    found = 0
-    for pid in (broker.popen.pid, *children(broker.popen.pid)):
-        for name in os.listdir(f"/proc/{pid}/fd"):
-            try:
-                found += os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:")
-            except FileNotFoundError:
-                continue
-    return found
-
-
-def memory(broker: Process) -> int:
-    """MiB that the broker's workers hold."""
-    texts = [Path(f"/proc/{pid}/status").read_text() for pid in children(broker.popen.pid)]
-    return sum(int(text.partition("VmRSS:")[2].split()[0]) for text in texts) >> 10
 
 
 class Bystander(threading.Thread):
