@@ -20,6 +20,7 @@ from app.conf import secret
 from app.conf.metrics import directory as metrics_directory
 from app.core import plugins
 from app.core.origin import DEFAULT_PORTS, Origin
+from app.core.quota import Allowance, Counts, Quota
 from app.errors import ConfigurationError
 from app.inventory import file
 from app.inventory.aai import Aai, AaiSettings
@@ -30,6 +31,7 @@ from app.net.loop import Loop
 from app.net.resolver import Resolver
 from app.observability import logs, metrics
 from app.observability.metrics import Metrics
+from app.server import files
 from app.server.exporter import Exporter, relay
 from app.server.launcher import Launcher, open_listener
 from app.server.limits import Limits
@@ -70,7 +72,10 @@ def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambd
     LOG.info("%s", sizing.reason)
     LOG.info("version %s listens on %s port %d, framework %s", VERSION, *address, conf.server.web_framework)
     _tell_unset(conf)
+    _tell_connections(conf)
     slots = Slots(sizing.workers)
+    if shared.allowance.at_once or shared.allowance.rate:
+        shared.counts = Counts(sizing.workers)
     settings = Settings(_limits(conf), _server_tls(conf))
     with _metrics_directory(conf, address) as directory:
         exporter = Exporter(listener) if directory is not None else None
@@ -121,6 +126,8 @@ class Shared:
         self.built_in = file.load_regions(file.BUILT_IN)
         self.regions = _named("inventory.regions_file", file.load_regions, Path(regions)) if regions else None
         self.generations = Generations()
+        self.allowance = Allowance(conf.clients.requests_max, conf.clients.rate, conf.clients.rate_window)
+        self.counts: Counts | None = None
         LOG.info("provider-plugin map: %s", path)
 
 
@@ -167,7 +174,8 @@ def _build(
     exempt = frozenset(path.encode() for path in probes)
     access = logs.access_log(conf.logs.format) if conf.logs.access else None
     answered = worker_metrics.answered if worker_metrics else _unmeasured
-    edge = Edge(application, probes, access, answered)
+    quota = Quota(shared.counts, slot, shared.allowance) if shared.counts is not None else None
+    edge = Edge(application, probes, access, answered, quota=quota)
     in_flight = worker_metrics.in_flight if worker_metrics else _unmeasured
     return Served(edge, exempt, edge.refused, lambda: draining.append(True), in_flight)
 
@@ -203,7 +211,7 @@ def _client(conf: cfg.ConfigOpts, loop: Loop, worker_metrics: Metrics | None) ->
 
 def _forwarder(conf: cfg.ConfigOpts, client: Client, worker_metrics: Metrics | None) -> Forwarder:
     options = conf.upstream
-    timeouts = Timeouts(options.connect_timeout, options.response_timeout, options.idle_timeout)
+    timeouts = Timeouts(options.connect_timeout, options.response_timeout, options.idle_timeout, options.total_timeout)
     return Forwarder(client, timeouts, worker_metrics.upstream if worker_metrics else _unmeasured)
 
 
@@ -239,8 +247,13 @@ def _limits(conf: cfg.ConfigOpts) -> Limits:
         header_timeout=options.header_timeout,
         idle_timeout=options.idle_timeout,
         body_timeout=options.body_timeout,
+        body_rate=options.body_rate,
+        body_grace=options.body_grace,
         drain=options.drain_limit,
+        connections=options.connections_max,
         requests=options.requests_max,
+        uploads=options.uploads_max,
+        downloads=options.downloads_max,
         grace_period=options.grace_period,
     )
 
@@ -264,6 +277,13 @@ def _client_tls(ca_file: str | None, verify: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _tell_connections(conf: cfg.ConfigOpts) -> None:
+    limit = files.raise_limit()
+    most = files.connections(conf.server.connections_max)
+    if most < conf.server.connections_max:
+        LOG.warning("a worker holds at most %d connections: its limit of open files is %d; raise that", most, limit)
 
 
 UNSET: Mapping[str, str] = {

@@ -94,6 +94,16 @@ class ExpectationFailed(BrokerError):
     reason = "Expectation-Failed"
 
 
+class TooManyRequests(BrokerError):
+    """One client takes up more than it may."""
+
+    status = 429
+    reason = "Too-Many-Requests"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message, (("Retry-After", str(retry_after)),))
+
+
 class HeadersTooLarge(BrokerError):
     status = 431
     reason = "Request-Header-Fields-Too-Large"

@@ -69,8 +69,8 @@ def scene(folder: Path, workers: int) -> Iterator[list[Served]]:
     with ExitStack() as stack:
         upstream, port = _free_port(), _free_port()
         nginx = stack.enter_context(_nginx(folder, workers, upstream, port))
-        environ = _environment(folder, upstream, workers)
-        brokers = [stack.enter_context(_broker(folder, name, environ)) for name in ("django", "pecan")]
+        environ = environment(folder, upstream, workers)
+        brokers = [stack.enter_context(broker(folder, name, environ)) for name in ("django", "pecan")]
         static = folder / "static" / VIM_TYPES.lstrip("/")
         static.parent.mkdir(parents=True)
         static.write_bytes(_get(brokers[0].port, VIM_TYPES))
@@ -91,13 +91,13 @@ def _nginx(folder: Path, workers: int, upstream: int, port: int) -> Iterator[Ser
     folder.chmod(0o755)
     conf = folder / "nginx.conf"
     conf.write_text(NGINX.format(folder=folder, workers=workers, upstream=upstream, port=port))
-    with _ended(subprocess.Popen([program, "-c", conf, "-e", folder / "error.log"])) as process:
+    with ended(subprocess.Popen([program, "-c", conf, "-e", folder / "error.log"])) as process:
         for one in (upstream, port):
             _wait(one)
         yield Served("nginx", port, _children(process.pid))
 
 
-def _environment(folder: Path, upstream: int, workers: int) -> dict[str, str]:
+def environment(folder: Path, upstream: int, workers: int) -> dict[str, str]:
     plugin = {"provider_plugin": "multicloud-vio", "endpoint": f"http://127.0.0.1:{upstream}"}
     map_file = folder / "provider-plugin.json"
     map_file.write_text(json.dumps({"vmware": {"vim_type": "vmware", "versions": {"4.0": plugin}}}))
@@ -111,13 +111,13 @@ def _environment(folder: Path, upstream: int, workers: int) -> dict[str, str]:
 
 
 @contextmanager
-def _broker(folder: Path, framework: str, environ: dict[str, str]) -> Iterator[Served]:
+def broker(folder: Path, framework: str, environ: dict[str, str]) -> Iterator[Served]:
     """With everything on that it has by default: its access lines go to a file."""
     log = folder / f"{framework}.log"
     with log.open("wb") as out:
         command = [sys.executable, "-m", "app", "serve"]
         popen = subprocess.Popen(command, env={**environ, "WEB_FRAMEWORK": framework}, stdout=out, stderr=out)
-    with _ended(popen) as process:
+    with ended(popen) as process:
         workers = int(environ["BROKER_SERVER_WORKERS"])
         serving = re.compile(r'"pid": (\d+), "message": "worker \d+ serves"')
         deadline = time.monotonic() + 30
@@ -131,7 +131,7 @@ def _broker(folder: Path, framework: str, environ: dict[str, str]) -> Iterator[S
 
 
 @contextmanager
-def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:

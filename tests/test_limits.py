@@ -16,8 +16,13 @@ OPTIONS = {
     "header_timeout": "header_timeout",
     "idle_timeout": "idle_timeout",
     "body_timeout": "body_timeout",
+    "body_rate": "body_rate",
+    "body_grace": "body_grace",
     "drain": "drain_limit",
+    "connections": "connections_max",
     "requests": "requests_max",
+    "uploads": "uploads_max",
+    "downloads": "downloads_max",
     "grace_period": "grace_period",
 }
 

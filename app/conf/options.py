@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from oslo_config import cfg, types
 
-from app.conf import aai, capacity, inventory, logs, metrics, msb, plugins, server, tls, upstream
+from app.conf import aai, capacity, clients, inventory, logs, metrics, msb, plugins, server, tls, upstream
 from app.errors import ConfigurationError
 
 MASK = "***"
@@ -43,7 +43,7 @@ Settings = Mapping[Key, Setting]
 GROUPS: Mapping[str, tuple[cfg.OptGroup, tuple[cfg.Opt, ...]]] = MappingProxyType(
     {
         part.GROUP.name: (part.GROUP, part.OPTS)
-        for part in (server, tls, msb, aai, inventory, plugins, upstream, capacity, logs, metrics)
+        for part in (server, clients, tls, msb, aai, inventory, plugins, upstream, capacity, logs, metrics)
     }
 )
 

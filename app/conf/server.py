@@ -75,6 +75,20 @@ OPTS = (
         "(then the connection is cut).",
     ),
     cfg.IntOpt(
+        "body_rate",
+        default=240,
+        min=0,
+        max=1048576,
+        help="Bytes a second that a client must send of a request's body (else 408), and read of a response (else the "
+        "connection is cut), on the average of the time in which it is waited for; 0: any rate will do.",
+    ),
+    cfg.Opt(
+        "body_grace",
+        type=Seconds(0, 3600),
+        default=10.0,
+        help="Seconds of waiting for a client in a body before body_rate counts.",
+    ),
+    cfg.IntOpt(
         "drain_limit",
         default=65536,
         min=0,
@@ -83,11 +97,37 @@ OPTS = (
         "0 always, the connection is closed.",
     ),
     cfg.IntOpt(
+        "connections_max",
+        default=10000,
+        min=1,
+        max=1000000,
+        help="Connections of clients that a worker holds, within two thirds of the limit of open files; for one more "
+        "the oldest idle one is closed, else the oldest that has not sent its whole header, else requests but those of "
+        "probes are answered 503.",
+    ),
+    cfg.IntOpt(
         "requests_max",
         default=1000,
         min=1,
         max=100000,
-        help="Requests that a worker serves at once; more are answered 503.",
+        help="Requests that a worker serves at once, less the uploads and downloads of the next two; more are "
+        "answered 503.",
+    ),
+    cfg.IntOpt(
+        "uploads_max",
+        default=256,
+        min=1,
+        max=100000,
+        help="Requests of a worker whose body has not arrived whole; more are answered 503, and one of which nothing "
+        "came for a second is answered 408 then.",
+    ),
+    cfg.IntOpt(
+        "downloads_max",
+        default=256,
+        min=1,
+        max=100000,
+        help="Responses of a worker that wait for their client to read; where there are more, they count as requests, "
+        "and one of which nothing was taken for a second is cut.",
     ),
     cfg.Opt(
         "grace_period",

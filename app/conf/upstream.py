@@ -27,6 +27,13 @@ OPTS = (
         default=60.0,
         help="Seconds between two pieces of a body, either way; then 504, or the client's connection is cut.",
     ),
+    cfg.Opt(
+        "total_timeout",
+        type=Seconds(0, 86400),
+        default=0.0,
+        help="Seconds for all of a request, from its sending to the last byte of the answer; then 504, or the "
+        "client's connection is cut; 0: any time, since a limit ends large and slow transfers too.",
+    ),
     cfg.IntOpt(
         "pool_size",
         default=64,

@@ -26,7 +26,14 @@ PATIENCE = 20
 """Looks after which a connection that nobody else takes is accepted all the same."""
 
 EXHAUSTED_PAUSE = 0.1
+RECOVERED = 1.0
+"""Seconds without a failure after which descriptors are taken to be there again."""
+
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+BURST_PER = 64
+BURST_MOST = 32
+"""One more connection is taken at a look for each so many that are held, at most so many more."""
 
 AHEAD = 16
 """Connections that a worker may have accepted beyond the mean while others wait for theirs."""
@@ -42,19 +49,22 @@ class Acceptor:
         slots: Slots,
         slot: int,
         accepted: Callable[[socket.socket, str], None],
+        free_one: Callable[[], bool],
     ) -> None:
+        """`free_one` closes a connection that nobody misses, where there is one; whether it did."""
         self._loop = loop
         self._listener = listener
         self._slots = slots
         self._slot = slot
         self._accepted = accepted
+        self._free_one = free_one
+        self._exhausted_at: float | None = None
         self._held = 0
         self._total = slots.get(slot, ACCEPTED)
         self._armed: object | None = None
         self._away = 0
         self._live = [slot]
         self._open = False
-        self._last_warning = 0.0
 
     def open(self) -> None:
         self._open = True
@@ -75,8 +85,11 @@ class Acceptor:
         if self._open and self._armed is None and self._held >= 0:
             self._arm()
 
-    def _look_around(self, _: float = 0) -> None:
+    def _look_around(self, now: float = 0) -> None:
         self._live = self._slots.live()
+        if self._exhausted_at is not None and now > self._exhausted_at + RECOVERED:
+            self._exhausted_at = None
+            LOG.warning("connections can be accepted again")
 
     def _arm(self) -> None:
         if self._open and self._armed is None:
@@ -96,23 +109,30 @@ class Acceptor:
         return above_share(len(live), self._held, held, self._total, taken)
 
     def _acceptable(self, _: int) -> None:
+        """Take one, or where many are held, some: between two looks of the loop all those may have had their turn."""
+        for _ in range(1 + min(self._held, BURST_MOST * BURST_PER) // BURST_PER):
+            if not (self._armed and self._take()):
+                return
+
+    def _take(self) -> bool:
+        """Whether a connection was taken."""
         if not self._open:
-            return
+            return False
         if len(self._live) < self._slots.count:  # a worker is about to come: its share begins at once
             self._look_around()
         if self._away < PATIENCE and self._above_share():
             self._away += 1
             self._disarm()
             self._loop.later(LOOK_AWAY, self._arm)
-            return
+            return False
         try:
             sock, address = self._listener.accept()
         except BlockingIOError:
             self._away = 0
-            return
+            return False
         except OSError as error:
             self._failed(error)
-            return
+            return False
         self._away = 0
         self._held += 1
         self._total += 1
@@ -120,20 +140,20 @@ class Acceptor:
         self._slots.set(self._slot, ACCEPTED, self._total)
         sock.setblocking(False)
         self._accepted(sock, address[0] if isinstance(address, tuple) else "")
+        return True
 
     def _failed(self, error: OSError) -> None:
-        """A failed accept never ends a worker: without descriptors it waits, anything else is the peer's."""
+        """A failed accept never ends a worker: without descriptors it closes an idle connection, or waits for one to
+        close; anything else is the peer's."""
         if error.errno not in EXHAUSTED:
             LOG.debug("accept: %s", error)
             return
-        self._disarm()
-        self._loop.later(EXHAUSTED_PAUSE, self._arm)
-        now = time.monotonic()
-        if now - self._last_warning >= 1:
-            self._last_warning = now
-            LOG.error(
-                "cannot accept connections: %s; waiting for one to close (raise the limit of files)", error.strerror
-            )
+        first, self._exhausted_at = self._exhausted_at is None, time.monotonic()
+        if first:
+            LOG.error("cannot accept connections: %s; idle ones are closed (raise the limit of files)", error.strerror)
+        if not self._free_one():
+            self._disarm()
+            self._loop.later(EXHAUSTED_PAUSE, self._arm)
 
 
 def above_share(workers: int, held: int, held_by_all: int, taken: int, taken_by_all: int) -> bool:

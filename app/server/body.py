@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from app.errors import BrokerError, RequestTimeout
 from app.net.loop import Loop, Waiter
+from app.server.pace import Pace
 
 HIGH_WATER = 65536
 """Bytes held for an application that does not read; above it the connection is not read either."""
@@ -16,10 +17,11 @@ HIGH_WATER = 65536
 class RequestBody:
     """Pieces as they arrive; `length` in bytes, None for a chunked one, 0 for none; `wsgi.input` of the environ.
 
-    `on_demand` is called before the first wait (to send 100 Continue), `on_space` when more may be received.
+    A client may pause for `timeout` seconds, and all in all as `pace` has it. `on_demand` is called before the first
+    wait (to send 100 Continue), `on_space` when more may be received.
     """
 
-    __slots__ = ("_error", "_held", "_on_demand", "_on_space", "_pieces", "_timeout", "_waiter",
+    __slots__ = ("_error", "_held", "_on_demand", "_on_space", "_pace", "_pieces", "_timeout", "_waiter",
                  "complete", "length", "present", "received")  # fmt: skip
 
     def __init__(
@@ -28,6 +30,7 @@ class RequestBody:
         length: int | None,
         present: bool,
         timeout: float,
+        pace: Pace,
         on_demand: Callable[[], None],
         on_space: Callable[[], None],
     ) -> None:
@@ -39,6 +42,7 @@ class RequestBody:
         self._held = 0
         self._error: BaseException | None = None
         self._timeout = timeout
+        self._pace = pace
         self._waiter = Waiter(loop)
         self._on_demand = on_demand
         self._on_space = on_space
@@ -73,7 +77,7 @@ class RequestBody:
             if self._error is not None:
                 raise self._error
             self._on_demand()
-            self._waiter.wait(self._timeout, RequestTimeout("Send the request's body without long pauses."))
+            self._await_more()
         piece = self._pieces.popleft()
         if len(piece) > size:
             self._pieces.appendleft(piece[size:])
@@ -83,6 +87,18 @@ class RequestBody:
         if was_full and not self.full:
             self._on_space()
         return piece
+
+    def _await_more(self) -> None:
+        left = self._pace.left(self.received)
+        if left < self._timeout:
+            late = RequestTimeout("Send the request's body faster: it came too slowly (server.body_rate).")
+        else:
+            late = RequestTimeout("Send the request's body without long pauses (server.body_timeout).")
+        started = time.monotonic()
+        try:
+            self._waiter.wait(min(self._timeout, max(left, 0.0)), late)
+        finally:
+            self._pace.waited += time.monotonic() - started
 
     def read(self, size: int = -1) -> bytes:
         """As PEP 3333 has it: `size` bytes, fewer only at the end of the body; all of it without a size."""
@@ -136,6 +152,6 @@ class RequestBody:
 
 def no_body(loop: Loop) -> RequestBody:
     """Of all requests without one."""
-    body = RequestBody(loop, 0, False, 0.0, lambda: None, lambda: None)
+    body = RequestBody(loop, 0, False, 0.0, Pace(0, 0.0), lambda: None, lambda: None)
     body.complete = True
     return body

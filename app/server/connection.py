@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 import select
 import socket
-import ssl
-import struct
 import time
 from typing import Protocol
 
@@ -19,28 +17,24 @@ from greenlet import getcurrent, greenlet
 from app.core.headers import request_id as request_id_of
 from app.core.ids import new_id
 from app.errors import BrokerError, ClientGone, RequestTimeout, Unavailable
-from app.net.loop import READ, Loop, Waiter
+from app.net.loop import Loop
 from app.server.body import RequestBody
+from app.server.crowd import Crowd, Place
+from app.server.download import AGAIN
 from app.server.exchange import Application, Environ, Exchange, refusal
 from app.server.limits import Limits
+from app.server.link import Link
+from app.server.pace import Pace
 from app.server.protocol import Head, RequestParser
 
 LOG = logging.getLogger(__name__)
 
 RECEIVE = 65536
 NEVER = float("inf")
-LINGER_TIME = 2.0
-LINGER_BYTES = 1 << 20
-"""Seconds and bytes for which a closed side is still read: closing over unread bytes resets the connection, and
-the client may lose the answer (RFC 9112, 9.6)."""
-
 DRAIN_TIME = 2.0
 """Seconds for the rest of a body that the application left unread."""
 
 GONE = select.POLLERR | select.POLLHUP | select.POLLRDHUP
-
-RESET = struct.pack("ii", 1, 0)
-AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Server(Protocol):
@@ -49,37 +43,31 @@ class Server(Protocol):
     loop: Loop
     limits: Limits
     application: Application
-    serving: int
+    crowd: Crowd
     draining: bool
     no_body: RequestBody
     waiting: set[Connection]
 
-    def overloaded(self, head: Head) -> bool: ...
+    def refusal(self, head: Head, *, uploading: bool) -> BrokerError | None: ...
     def environ(self, head: Head, body: RequestBody, peer: str) -> Environ: ...
     def refused(self, error: BrokerError, request_id: str, peer: str, head: Head | None) -> None: ...
     def lost(self, connection: Connection) -> None: ...
 
 
-class Connection:
+class Connection(Link):
     """One accepted socket, from its first byte to its close."""
 
-    __slots__ = ("_exchange", "_greenlet", "_linger", "_listener", "_parser", "_rest", "_server", "_waiter",
-                 "closed", "deadline", "peer", "sock")  # fmt: skip
+    __slots__ = ("_active", "_exchange", "_greenlet", "_parser", "_rest", "_server", "peer")
 
     def __init__(self, server: Server, sock: socket.socket, peer: str) -> None:
+        super().__init__(server, sock)
         self._server = server
-        self.sock = sock
         self.peer = peer
-        self.closed = False
-        self.deadline = time.monotonic() + server.limits.header_timeout
         self._parser = RequestParser(server.limits)
         self._exchange: Exchange | None = None
         self._greenlet: greenlet | None = None
-        self._waiter = Waiter(server.loop)
-        self._listener: object | None = None
         self._rest = b""
-        self._linger = -1
-        server.loop.timed.add(self)
+        self._active = 0.0
 
     @property
     def idle(self) -> bool:
@@ -123,6 +111,8 @@ class Connection:
         try:
             rest = self._parser.feed(data)
             if self._parser.head is None:
+                if self._place is self._server.crowd.idle and self._parser.started:
+                    self._move(self._server.crowd.heads)
                 self._listen()
                 return
             self._dispatch(rest)
@@ -143,9 +133,16 @@ class Connection:
         self._rest = data
         if data:
             self._stop_listening()
+        self._arrived(parser.complete)
         body.add(pieces, parser.complete)
         if body.full:
             self._stop_listening()
+
+    def _arrived(self, complete: bool) -> None:
+        """A piece of the body is here: the upload is the one that has moved last, or is one no longer."""
+        if self._place is self._server.crowd.uploads:
+            self._active = time.monotonic()
+            self._move(None if complete else self._place)
 
     def _ended(self) -> None:
         """The client sends no more. Like other proxies we take it that it has left (rule 14)."""
@@ -175,28 +172,36 @@ class Connection:
         parser, server = self._parser, self._server
         head = parser.head
         assert head is not None
-        if server.overloaded(head):
-            self._refuse(Unavailable("The broker serves as many requests as it can; send this one again later."))
+        body = self._begin_body(head, rest)
+        error = server.refusal(head, uploading=not body.complete)
+        if error is not None:
+            self._refuse(error)
             return
         self.deadline = NEVER
-        if head.framed:
-            body = RequestBody(server.loop, head.length, True, server.limits.body_timeout, self._demanded, self._listen)
-        else:
-            body = server.no_body
+        self._active = time.monotonic()
         environ = server.environ(head, body, self.peer)
         exchange = self._exchange = Exchange(self, head, body, environ, server.limits.drain)
+        self._move(self._place_served())
         exchange.close = exchange.close or server.draining
-        if not head.framed:
-            self._rest = rest
-            if rest:
-                self._stop_listening()
-        elif rest or parser.complete or head.length == 0:
-            self._body(body, rest)
         server.loop.run(self._serve, exchange)
         if self._exchange is exchange:
             server.waiting.add(self)  # most answers are there before anybody would look
             if not (body.complete or self._rest or body.full):
                 self._listen()
+
+    def _begin_body(self, head: Head, rest: bytes) -> RequestBody:
+        """The body, with what has come of it; what follows it waits."""
+        server, limits = self._server, self._server.limits
+        if not head.framed:
+            self._rest = rest
+            if rest:
+                self._stop_listening()
+            return server.no_body
+        pace = Pace(limits.body_rate, limits.body_grace)
+        body = RequestBody(server.loop, head.length, True, limits.body_timeout, pace, self._demanded, self._listen)
+        if rest or self._parser.complete or head.length == 0:
+            self._body(body, rest)
+        return body
 
     def watch(self) -> bool:
         """From the hub, when an answer takes its time: a client that leaves meanwhile is to be seen (rule 14).
@@ -228,19 +233,19 @@ class Connection:
     def _serve(self, exchange: Exchange) -> None:
         server = self._server
         self._greenlet = getcurrent()
-        server.serving += 1
+        server.crowd.serving += 1
         try:
             exchange.run(server.application)
         except ClientGone:
             exchange.close = True
             self._exchange = None
-            self.close()
+            self.abort()  # what the kernel still holds for it is for nobody
             raise
         except Exception as error:  # the edge of a request: whatever it was, the next one is served
             self._failed(exchange, error)
         finally:
-            server.serving -= 1
-            self._greenlet = None
+            server.crowd.serving -= 1
+            self._greenlet = self._download = None
         if self._exchange is exchange:
             server.waiting.discard(self)
             self._finish(exchange)
@@ -268,6 +273,7 @@ class Connection:
             self._hang_up() if unread else self.close()
             return
         self._parser.reset()
+        self._move(server.crowd.idle)
         self.deadline = time.monotonic() + server.limits.idle_timeout
         if self._rest:
             server.loop.later(0, self._resume)
@@ -293,33 +299,6 @@ class Connection:
             return
         self._hang_up()
 
-    # Sending.
-
-    def write(self, data: bytes) -> None:
-        """Send all of it; blocks the greenlet while the client takes none, at most `body_timeout` seconds.
-
-        Raises `ClientGone`.
-        """
-        try:
-            sent = self.sock.send(data)
-        except AGAIN:
-            sent = 0
-        except OSError:
-            raise ClientGone from None
-        if sent < len(data):
-            self._write_rest(data, sent)
-
-    def _write_rest(self, data: bytes, sent: int) -> None:
-        view = memoryview(data)
-        while sent < len(data):
-            self._waiter.writable(self.sock.fileno(), self._server.limits.body_timeout, ClientGone())
-            try:
-                sent += self.sock.send(view[sent:])
-            except AGAIN:
-                continue
-            except OSError:
-                raise ClientGone from None
-
     # The connection's life.
 
     def expire(self) -> None:
@@ -329,52 +308,35 @@ class Connection:
         else:
             self.close()
 
-    def _listen(self) -> None:
-        if self._listener is None and not self.closed:
-            self._listener = self._server.loop.listen(READ, self.sock.fileno(), self.readable)
+    def _place_served(self) -> Place | None:
+        uploading = self._exchange is not None and not self._exchange.body.complete
+        return self._server.crowd.uploads if uploading else None
 
-    def _stop_listening(self) -> None:
-        if self._listener is not None:
-            self._server.loop.forget(self._listener)
-            self._listener = None
-
-    def _hang_up(self) -> None:
-        """Close our side, and read on a little."""
-        self._linger = LINGER_BYTES
-        self.deadline = time.monotonic() + LINGER_TIME
-        try:
-            self.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            self.close()
-            return
-        self._listen()
-
-    def abort(self) -> None:
-        """Close by a reset: even a response that ends by closing is then seen to be cut."""
-        try:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        except OSError:
-            LOG.debug("the connection was closed already")
-        self.close(in_order=False)
-
-    def close(self, *, in_order: bool = True) -> None:
-        if self.closed:
-            return
-        self.closed = True
-        self._stop_listening()
-        if in_order and isinstance(self.sock, ssl.SSLSocket):
-            self._notify()
-        self._server.waiting.discard(self)
-        self._server.loop.timed.discard(self)
-        self.sock.close()
+    def _on_close(self) -> None:
         self._server.lost(self)
 
-    def _notify(self) -> None:
-        """TLS's own end: without it the client cannot tell this close from a cut (RFC 8446, 6.1)."""
-        try:
-            self.sock.unwrap()  # type: ignore[attr-defined]
-        except OSError:
-            LOG.debug("the client does not wait for the end of TLS")
+    def give_way(self) -> None:
+        """From the hub: there are too many, and this one is missed least."""
+        crowd, exchange = self._server.crowd, self._exchange
+        if exchange is None:
+            if self._place is crowd.heads:
+                self._refuse(Unavailable("The broker has no connection to spare; send the request again, at once."))
+            elif self.idle:
+                self.shed()
+            else:
+                self.close()
+        elif self._place is crowd.downloads:
+            self._waiter.throw(ClientGone())
+        else:
+            self._stop_listening()
+            exchange.body.fail(RequestTimeout("Send the request's body without pauses: the broker is overloaded."))
+
+    def idle_for(self, now: float) -> float:
+        """Of a transfer: seconds since the client moved a byte of it; 0 while we are not waiting for the client."""
+        if self._download is not None and self._place is self._server.crowd.downloads:
+            return self._download.idle_for(now)
+        exchange = self._exchange
+        return 0.0 if exchange is None or exchange.body.full else now - self._active
 
     def shed(self) -> None:
         """Drain: close now if nothing would be lost, else after the response."""

@@ -27,6 +27,9 @@ LOG = logging.getLogger(__name__)
 DEFER_ACCEPT = 5
 """Seconds the kernel waits for the first bytes before a connection is accepted; 15 us a connection saved."""
 
+UNSENT = 131072
+"""Bytes that the kernel holds for a client that does not read, beyond what is on its way; else some 2 MB each."""
+
 KILL_AFTER = 5.0
 """Seconds beyond the grace period after which a worker that has not ended is killed."""
 
@@ -42,6 +45,7 @@ def open_listener(host: str, port: int, backlog: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((host, port))

@@ -15,6 +15,11 @@ class Limits:
     header_timeout: float = 10.0
     idle_timeout: float = 75.0
     body_timeout: float = 60.0
+    body_rate: int = 240
+    body_grace: float = 10.0
     drain: int = 65536
+    connections: int = 10000
     requests: int = 1000
+    uploads: int = 256
+    downloads: int = 256
     grace_period: float = 30.0

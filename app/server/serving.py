@@ -9,9 +9,11 @@ from collections.abc import Callable
 
 from app.errors import BrokerError
 from app.net.loop import Loop
+from app.server import files
 from app.server.accepting import Acceptor
 from app.server.body import RequestBody, no_body
 from app.server.connection import Connection
+from app.server.crowd import Crowd
 from app.server.exchange import Application, Environ
 from app.server.limits import Limits
 from app.server.protocol import Head
@@ -47,7 +49,7 @@ class Server:
         self.loop = loop
         self.limits = limits
         self.application = application
-        self.serving = 0
+        self.crowd = Crowd(limits, files.connections(limits.connections))
         self.no_body = no_body(loop)
         self.waiting: set[Connection] = set()
         self.draining = False
@@ -55,12 +57,12 @@ class Server:
         self._exempt = exempt
         self._refused = refused
         self._connections: set[Connection] = set()
-        self._acceptor = Acceptor(loop, listener, slots, slot, self._accepted)
+        self._acceptor = Acceptor(loop, listener, slots, slot, self._accepted, self.crowd.free_one)
         self._base = _base_environ(listener, tls is not None)
 
     def open(self) -> None:
         self._acceptor.open()
-        self.loop.every_tick.append(self._watch)
+        self.loop.every_tick += [self._watch, self.crowd.relieve]
 
     def drain(self) -> None:
         """Accept no more, close what is idle, end each connection with the answer it is at."""
@@ -81,14 +83,15 @@ class Server:
 
     def cut(self) -> int:
         """Close all that is left; returns how many requests were being served."""
-        serving = self.serving
+        serving = self.crowd.serving
         for connection in list(self._connections):
             connection.abort()
         return serving
 
-    def overloaded(self, head: Head) -> bool:
-        """Whether one more request is too much; health is answered even then."""
-        return self.serving >= self.limits.requests and head.target.partition(b"?")[0] not in self._exempt
+    def refusal(self, head: Head, *, uploading: bool) -> BrokerError | None:
+        """Why one more request is too much; health is answered even then."""
+        error = self.crowd.refusal(uploading=uploading)
+        return None if error is None or head.target.partition(b"?")[0] in self._exempt else error
 
     def environ(self, head: Head, body: RequestBody, peer: str) -> Environ:
         """PEP 3333's dictionary, but that PATH_INFO is the raw path: `%2F` and `%FF` are the plugin's to decode."""
@@ -110,10 +113,16 @@ class Server:
 
     def lost(self, connection: Connection) -> None:
         """A connection has closed."""
+        self.waiting.discard(connection)
         self._connections.discard(connection)
+        self.crowd.connected = len(self._connections)
         self._acceptor.released()
 
     def _accepted(self, sock: socket.socket, peer: str) -> None:
+        if not self.crowd.make_room():
+            sock.close()
+            self._acceptor.released()
+            return
         try:
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
@@ -124,6 +133,7 @@ class Server:
             self._acceptor.released()
             return
         self._connections.add(connection)
+        self.crowd.connected = len(self._connections)
         connection.readable()  # TCP_DEFER_ACCEPT: the request is mostly there
 
 

@@ -110,7 +110,7 @@ class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
         server, drained = self._server, self._drained
         if server is None or drained is None or self._served is None:
             return
-        self._served.in_flight(server.serving)
+        self._served.in_flight(server.crowd.serving)
         if not server.draining:
             self._slots.stamp(self._slot)
         elif not server.held or now >= self._deadline:

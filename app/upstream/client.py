@@ -23,11 +23,12 @@ from app.upstream.pool import Pool
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds: to connect; until the response's head, connecting included and a streamed request's body not;
-    between two pieces of a body, either way."""
+    between two pieces of a body, either way; for all of it, 0 for any time."""
 
     connect: float
     response: float
     idle: float
+    total: float = 0.0
 
 
 class Answer(NamedTuple):
@@ -45,10 +46,11 @@ class UpstreamResponse:
     `idle` is how many seconds the next piece may take.
     """
 
-    __slots__ = ("_connection", "_origin", "_pool", "headers", "idle", "length", "reason", "status", "whole")
+    __slots__ = ("_connection", "_origin", "_pool", "_total", "headers", "idle", "length", "reason", "status", "whole")
 
     def __init__(self, connection: UpstreamConnection, origin: Origin, pool: Pool, idle: float, *, spent: bool) -> None:
         """`spent`: the request was not sent whole, so that the connection is of no further use."""
+        self._total: TotalLimit | None = None
         parser = connection.response
         self.status = parser.status
         self.reason = parser.reason.decode("latin-1")
@@ -85,9 +87,18 @@ class UpstreamResponse:
 
     def close(self) -> None:
         """Cancel: whatever has not arrived never will."""
+        if self._total is not None:
+            self._total.end()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def within(self, total: TotalLimit | None) -> UpstreamResponse:
+        """Ends a limit of the whole request's time with this response."""
+        self._total = total
+        if self._connection is None:
+            self.close()
+        return self
 
     def _release(self) -> None:
         connection, self._connection = self._connection, None
@@ -97,6 +108,26 @@ class UpstreamResponse:
             self._pool.put(self._origin, connection)
         else:
             connection.close()
+
+
+class TotalLimit:
+    """Ends a request that takes too long in all, whatever it waits for. Made in the request's greenlet."""
+
+    __slots__ = ("_loop", "_throw", "deadline")
+
+    def __init__(self, loop: Loop, seconds: float) -> None:
+        self._loop = loop
+        self._throw = getcurrent().throw
+        self.deadline = time.monotonic() + seconds
+        loop.timed.add(self)
+
+    def expire(self) -> None:
+        """From the hub."""
+        self.end()
+        self._throw(UpstreamTimeout("The request took longer in all than it may (upstream.total_timeout)."))
+
+    def end(self) -> None:
+        self._loop.timed.discard(self)
 
 
 class Client:
@@ -128,6 +159,17 @@ class Client:
         whole first, so that the request can be sent again. Raises `UpstreamRefused`, `UpstreamTimeout`,
         `UpstreamGarbled`, and what reading the body raises.
         """
+        total = TotalLimit(self._loop, timeouts.total) if timeouts.total else None
+        try:
+            return self._send(origin, method, target, headers, body, timeouts).within(total)
+        except BaseException:
+            if total is not None:
+                total.end()
+            raise
+
+    def _send(
+        self, origin: Origin, method: str, target: bytes, headers: Headers, body: Body | bytes, timeouts: Timeouts
+    ) -> UpstreamResponse:
         head = _serialise(method, target, headers)
         held = body if isinstance(body, bytes) else self._hold(body)
         connection = self._pool.take(origin)

@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -140,10 +141,14 @@ class UpstreamConnection:
         return self._parser.complete and self._parser.reusable and not self.closed
 
     def wait_head(self, seconds: float) -> None:
-        """Wait for the answer's head; raises `UpstreamTimeout`, `UpstreamGarbled` or `ConnectionLostError`."""
+        """Wait for the answer's whole head, so many seconds in all, whatever comes of it or before it (1xx); raises
+        `UpstreamTimeout`, `UpstreamGarbled` or `ConnectionLostError`."""
+        deadline = 0.0
         while not self._parser.head_complete:
             self._raise_if_lost()
-            self._waiter.wait(seconds, UpstreamTimeout("The upstream did not begin its answer in time."))
+            now = time.monotonic()
+            deadline = deadline or now + seconds
+            self._waiter.wait(deadline - now, UpstreamTimeout("The upstream did not begin its answer in time."))
 
     def take_all(self) -> bytes | None:
         """The whole body if it has arrived, else None."""

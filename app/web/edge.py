@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from app.core import headers as rules
 from app.core.ids import new_id
 from app.core.message import Headers, Request
-from app.errors import BrokerError, ClientGone
+from app.core.quota import Quota, client_of
+from app.errors import BrokerError, ClientGone, TooManyRequests
 from app.observability.logs import AccessLog
 
 LOG = logging.getLogger(__name__)
@@ -50,12 +51,19 @@ class Edge:
     """Wraps a framework's application. `probes` are answered here, by path, without a log line."""
 
     def __init__(
-        self, application: Application, probes: dict[str, Probe], access_log: AccessLog | None, answered: Answered
+        self,
+        application: Application,
+        probes: dict[str, Probe],
+        access_log: AccessLog | None,
+        answered: Answered,
+        *,
+        quota: Quota | None = None,
     ) -> None:
         self._application = application
         self._probes = probes
         self._access_log = access_log
         self._answered = answered
+        self._quota = quota
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         probe = self._probes.get(environ["PATH_INFO"])
@@ -66,8 +74,23 @@ class Edge:
                 return Call(self, environ, start_response).answer(error)
         return Call(self, environ, start_response).run(self._application)
 
+    def admit(self, call: Call) -> None:
+        """Before a request is served. Raises what keeps it from that."""
+        if self._quota is not None:
+            self._count(self._quota, call)
+
+    def _count(self, quota: Quota, call: Call) -> None:
+        row, now = quota.row_of(client_of(call.request.client)), time.monotonic()
+        wait = quota.wait(row, now)
+        if wait:
+            raise TooManyRequests("Send fewer requests, or fewer at once: this client has reached its limit.", wait)
+        quota.enter(row, now)
+        call.row = row
+
     def done(self, call: Call) -> None:
         """A call has ended: count it, and write its line."""
+        if call.row >= 0 and self._quota is not None:
+            self._quota.leave(call.row)
         seconds = time.perf_counter() - call.started
         request = call.request
         self._answered(request.method, request.route or UNROUTED, call.status, seconds)
@@ -93,7 +116,7 @@ def _path(target: bytes) -> str:
 class Call:
     """One request's way through a framework."""
 
-    __slots__ = ("_edge", "_environ", "_start_response", "request", "started", "status")
+    __slots__ = ("_edge", "_environ", "_start_response", "request", "row", "started", "status")
 
     def __init__(self, edge: Edge, environ: Environ, start_response: StartResponse) -> None:
         self.started = time.perf_counter()
@@ -101,6 +124,7 @@ class Call:
         self._environ = environ
         self._start_response = start_response
         self.status = 0
+        self.row = -1
         head: Head = environ[HEAD]
         self.request = Request(
             head.method,
@@ -114,6 +138,7 @@ class Call:
 
     def run(self, application: Application) -> Iterable[bytes]:
         try:
+            self._edge.admit(self)
             body = application(self._environ, self._start)
         except ClientGone:
             self.status = ClientGone.status
@@ -154,7 +179,7 @@ class Call:
         try:
             yield first
             yield from pieces
-        except (ClientGone, GeneratorExit):  # closed before its end: the server could not send what there was
+        except (ClientGone, GeneratorExit):  # the second: what it gave could not be sent
             self.status = ClientGone.status
             raise
         except BrokerError as error:

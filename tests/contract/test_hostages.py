@@ -1,0 +1,63 @@
+"""5,000 slow clients on two workers hold nobody up (rule 21); `python -m bench.hostages` has the figures."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.attack import KINDS
+from tests.conftest import ROOT, Process, a_broker, children, started, until
+from tests.contract.conftest import BASE, V0
+
+COUNT = 5000
+PATHS = ("/livez", "/readyz", "/healthz", f"{BASE}/v0/vim_types", V0 + "/x")
+
+
+@contextlib.contextmanager
+def an_attack(kind: str, port: int, path: str) -> Iterator[None]:
+    command = [sys.executable, "-m", "bench.attack", kind, str(port), str(COUNT), path]
+    popen = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    attack = Process(popen)
+    try:
+        attack.read_until(f"{COUNT} clients have come", 60)
+        yield
+        assert popen.poll() is None
+    finally:
+        assert popen.stdin is not None
+        popen.stdin.close()
+        popen.wait(30)
+        attack.close()
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[Process]:
+    with started("-m", "bench.source") as process:
+        yield process
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_slow_clients_hold_nobody_up(framework: str, source: Process, kind: str, tmp_path: Path) -> None:
+    plugin = {"provider_plugin": "multicloud-vio", "endpoint": f"http://127.0.0.1:{source.port}"}
+    map_file = tmp_path / "map.json"
+    map_file.write_text(json.dumps({"vmware": {"vim_type": "vmware", "versions": {"4.0": plugin}}}))
+    with a_broker(framework, 2, BROKER_PLUGINS_MAP_FILE=str(map_file)) as broker:
+        until(lambda: broker.ask("GET", "/livez")[0] == 200)
+        with an_attack(kind, broker.port, V0 + "/big"):
+            for _ in range(4):
+                for path in PATHS:  # within `ask`'s 30 s; how fast is the bench's to say
+                    assert broker.ask("GET", path)[0] == 200, path
+            assert broker.ask("PUT", V0 + "/x", b"x" * 50_000)[0] == 200
+        until(lambda: _most_descriptors(broker) < 100, 30)  # all is as before
+        assert broker.ask("GET", V0 + "/x")[0] == 200
+        assert broker.end() == 0
+    assert not [line for line in broker.log() if "traceback" in line]
+
+
+def _most_descriptors(broker: Process) -> int:
+    return max(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in children(broker.popen.pid))
