@@ -142,13 +142,16 @@ def test_httplint_has_no_complaint_of_what_the_broker_does_to_a_plugins_answers(
     assert {key: summary for key, summary in found.items() if key[1] not in PLUGINS_TO_SAY} == {}
 
 
-def test_httplint_has_no_complaint_of_an_answer_under_overload(
-    scene: dict[str, str], plugin: Simulated, framework: str
+@pytest.mark.parametrize(
+    ("limit", "status"), [("BROKER_SERVER_REQUESTS_MAX", 503), ("BROKER_CLIENTS_REQUESTS_MAX", 429)]
+)
+def test_httplint_has_no_complaint_of_a_refusal_for_load(
+    scene: dict[str, str], plugin: Simulated, framework: str, limit: str, status: int
 ) -> None:
-    with a_broker(framework, **scene, BROKER_SERVER_REQUESTS_MAX="1") as broker, broker.connect() as first:
+    with a_broker(framework, **{**scene, limit: "1"}) as broker, broker.connect() as first:
         first.sendall(request("GET", f"{V0}/held", "X-Fault: delay=3"))
         until(lambda: plugin.asked("held"))
-        refused = answered(broker, {"shed": (503, request("GET", f"{V0}/x"))})
+        refused = answered(broker, {"shed": (status, request("GET", f"{V0}/x"))})
         assert b"\r\nRetry-After: " in refused["shed"][1]
         assert complaints(refused) == {}
         assert read_all(first).startswith(b"HTTP/1.1 200 ")
