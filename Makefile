@@ -3,17 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
+CONFORMANCE := .venv-conformance
 WEB_FRAMEWORK ?= django
 
 IMAGE := multicloud-broker:0.1.0
 
-.PHONY: run test soak fuzz lint bench docs image image-test audit requirements clean
+.PHONY: run test conformance soak fuzz lint bench docs image image-test audit requirements clean
 
 run: $(VENV)/installed  ## start the broker with its simulators, ready to try
 	@WEB_FRAMEWORK=$(WEB_FRAMEWORK) exec $(BIN)/python -m app demo
 
 test: $(VENV)/installed $(CLIENTS)/installed lint  ## all tests, both frameworks
-	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/container
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/container --ignore tests/conformance
+
+conformance: $(VENV)/installed $(CONFORMANCE)/installed  ## others' tools against the running broker; skips those that are not installed
+	$(BIN)/pytest -rs -n 2 --dist loadfile tests/conformance
 
 soak: $(VENV)/installed  ## 1 GiB up and down between fast and slow peers, every combination: growth and seconds of each
 	SOAK=1 $(BIN)/pytest -rP tests/rules/test_memory.py
@@ -45,10 +49,11 @@ requirements:  ## compile the pins from the .in files, for Python 3.11 to 3.13
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade requirements.in -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade requirements-dev.in -o requirements-dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade docker/requirements-sbom.in -o docker/requirements-sbom.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade tests/conformance/requirements.in -o tests/conformance/requirements.txt
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --upgrade tests/clients/requirements.in -o tests/clients/requirements.txt
 
 clean:  ## remove the environments
-	rm -rf $(VENV) $(CLIENTS)
+	rm -rf $(VENV) $(CLIENTS) $(CONFORMANCE)
 
 $(VENV)/installed: requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
@@ -58,4 +63,9 @@ $(VENV)/installed: requirements-dev.txt
 $(CLIENTS)/installed: tests/clients/requirements.txt
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.txt
+	@touch $@
+
+$(CONFORMANCE)/installed: tests/conformance/requirements.txt
+	$(PYTHON) -m venv $(CONFORMANCE)
+	$(CONFORMANCE)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/conformance/requirements.txt
 	@touch $@

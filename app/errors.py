@@ -43,6 +43,13 @@ class BrokerError(Exception):
         error = {"code": self.status, "reason": self.reason, "message": self.message, "request_id": request_id}
         return json.dumps({"error": error}).encode()
 
+    def fields(self, body: bytes) -> list[tuple[str, str]]:
+        """The header of its answer. Not for caches, which may keep a 404, 405, 414 or 501 as they see fit
+        (RFC 9110, 15.1): a region that A&AI does not know may be there a second later."""
+        length = str(len(body))
+        common = [("Content-Type", "application/json"), ("Content-Length", length), ("Cache-Control", "no-store")]
+        return [*common, *self.headers]
+
 
 class ConfigurationError(BrokerError):
     """The operator's: an option, a file or the environment; the start ends with this one line."""

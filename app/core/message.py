@@ -86,8 +86,11 @@ class Response:
 
     @classmethod
     def json(cls, status: int, document: object) -> Response:
+        """An answer of the broker's own: as things are now, so not for caches, which would guess how long it is good
+        (RFC 9111, 4.2.2)."""
         body = json.dumps(document).encode()
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        length = ("Content-Length", str(len(body)))
+        headers = [("Content-Type", "application/json"), length, ("Cache-Control", "no-store")]
         return cls(status, HTTPStatus(status).phrase, headers, [body])
 
     def again(self) -> Response:

@@ -53,6 +53,7 @@ def server(certificate: str, key: str, client_ca_file: str | None) -> Tls:
     """Towards clients. With `client_ca_file` a certificate that they present has to be of it; whether one without is
     served is up to the server, since probes have none. Raises `ConfigurationError`."""
     context = _context(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")  # of TLS 1.2; forward secret and AEAD only (RFC 9325, 4.2)
     if client_ca_file:
         context.verify_mode = ssl.CERT_OPTIONAL
         _trust(context, client_ca_file)

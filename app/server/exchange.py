@@ -249,9 +249,7 @@ def _date() -> str:
 def refusal(error: BrokerError, request_id: str, *, head_only: bool = False) -> bytes:
     """A whole response, the connection's last one, for an error that never reached the application."""
     body = error.body(request_id)
-    lines = [f"{name}: {value}\r\n" for name, value in error.headers]
-    lines += ["Content-Type: application/json\r\n", f"Content-Length: {len(body)}\r\n", _date()]
-    lines += [f"X-ONAP-RequestID: {request_id}\r\n"]
-    lines.append("Connection: close\r\n")
+    lines = [f"{name}: {value}\r\n" for name, value in error.fields(body)]
+    lines += [_date(), f"X-ONAP-RequestID: {request_id}\r\n", "Connection: close\r\n"]
     answer = _checked(f"HTTP/1.1 {error.status_line}\r\n", lines)
     return answer if head_only else answer + body

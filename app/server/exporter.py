@@ -92,7 +92,8 @@ def relay(client: Client, origin: Origin) -> Callable[..., Iterable[bytes]]:
         except BrokerError as error:
             LOG.warning("no metrics: %s", error.message)
             raise Unavailable("The metrics cannot be had now; the log says why.") from None
-        start_response("200 OK", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(answer.body)))])
+        length = ("Content-Length", str(len(answer.body)))
+        start_response("200 OK", [("Content-Type", CONTENT_TYPE), length, ("Cache-Control", "no-store")])
         return [answer.body]
 
     return probe

@@ -57,6 +57,13 @@ class Asked:
         """The body as JSON; raises `ValueError`."""
         return json.loads(self.body)
 
+    def json_object(self) -> dict[str, Any]:
+        """The body as a JSON object; raises `ValueError`."""
+        document = self.json()
+        if not isinstance(document, dict):
+            raise ValueError("send a JSON object")
+        return document
+
     def as_dict(self) -> dict[str, object]:
         """As `/_recorded` lists it; the body in base64."""
         return {**vars(self), "body": base64.b64encode(self.body).decode()}

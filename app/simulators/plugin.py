@@ -114,7 +114,7 @@ class Plugin:
         key = (vim_id, tenant, kind)
         common = {"vimId": vim_id, "vimName": vim_id, "tenantId": tenant}
         if below == "/action":
-            self._cloud.act(key, id_, next(iter(asked.json())))
+            self._cloud.act(key, id_, next(iter(asked.json_object()), ""))
             return Answer(202)
         if below is not None:
             return self._interfaces(asked, key, id_, below.removeprefix("/os-interface").strip("/"))
@@ -131,7 +131,7 @@ class Plugin:
 
     def _interfaces(self, asked: Asked, key: tuple[str, str, str], server: str, port: str) -> Answer:
         if asked.method == "POST":
-            port = str(asked.json().get("portId"))
+            port = str(asked.json_object().get("portId"))
             self._cloud.attach(key, server, port)
             return Answer(200, {"portId": port})
         if asked.method == "DELETE":

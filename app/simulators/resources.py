@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import fastjsonschema
+
 from app.web.schemas import CREATE
 
 Resource = dict[str, Any]
@@ -24,6 +26,7 @@ STATUS = {  # of each kind: while it settles, and then
     "servers": ("BUILD", "ACTIVE"),
     "volumes": ("creating", "available"),
 }
+CHECKS = {kind: fastjsonschema.compile(dict(schema)) for kind, schema in CREATE.items()}
 ACTIONS = {"os-stop": "SHUTOFF", "os-start": "ACTIVE", "reboot": "ACTIVE"}
 
 
@@ -155,6 +158,10 @@ def _checked(kind: str, wanted: object) -> Resource:
     missing = [name for name in required if name not in wanted]
     if missing:
         raise Invalid(f"{', '.join(missing)} missing")
+    try:
+        CHECKS[kind](wanted)
+    except fastjsonschema.JsonSchemaValueException as error:
+        raise Invalid(error.message) from None
     return wanted
 
 

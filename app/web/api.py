@@ -28,7 +28,7 @@ class Operation:
     answers: Mapping[int, Schema | None]
     body: Schema | None = None
     query: tuple[str, ...] = ()
-    consumes: tuple[str, ...] = ("application/json",)
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _region(version: str) -> Iterable[Route]:
     declared = [*_REGION_ROUTES, *_resources(), *(_WORKLOADS if version == "v1" else ())]
     for path, tag, operations in declared:
         yield Route(version, REGION[version] + path, operations, tag=tag)
-    anything = Operation("Anything else of the region's plugin; every method", {200: None})
+    anything = Operation("Anything else of the region's plugin; every method", {200: schemas.ANYTHING})
     yield Route(version, REGION[version] + REST, dict.fromkeys(ANY, anything), tag="region")
 
 
@@ -146,16 +146,16 @@ _REGION_ROUTES: tuple[Declared, ...] = (
         "DELETE": Operation("Detach a port", {202: None})}),
 )  # fmt: skip
 
-_JSON_OR_MULTIPART = ("application/json", "multipart/form-data")
+_OR_MULTIPART = "The body may be `multipart/form-data` too; Swagger 2.0 can describe only one of the two."
 _WORKLOADS: tuple[Declared, ...] = (
     ("/infra_workload", "workload", {
-        "POST": Operation("Create a workload", {201: schemas.WORKLOAD}, schemas.FREE, consumes=_JSON_OR_MULTIPART),
+        "POST": Operation("Create a workload", {201: schemas.WORKLOAD}, schemas.FREE, description=_OR_MULTIPART),
         "GET": Operation("Find workloads", {200: schemas.FREE, 404: None}, query=("name",)),
     }),
     ("/infra_workload/{workload_id}", "workload", {
-        "POST": Operation("Update a workload", {202: schemas.WORKLOAD}, schemas.FREE, consumes=_JSON_OR_MULTIPART),
+        "POST": Operation("Update a workload", {202: schemas.WORKLOAD}, schemas.FREE, description=_OR_MULTIPART),
         "GET": Operation("A workload", {200: schemas.WORKLOAD, 404: None}),
-        "PUT": Operation("Replace a workload", {200: schemas.WORKLOAD}, schemas.FREE, consumes=_JSON_OR_MULTIPART),
+        "PUT": Operation("Replace a workload", {200: schemas.WORKLOAD}, schemas.FREE, description=_OR_MULTIPART),
         "DELETE": Operation("Delete a workload", {204: None, 404: None}),
     }),
 )  # fmt: skip

@@ -194,8 +194,7 @@ class Call:
         elif error.status >= 500:
             LOG.warning("request %s: %s: %s", self.request.request_id, error.reason, error.message)
         body = error.body(self.request.request_id)
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *error.headers]
-        self._start(error.status_line, headers, exc_info)
+        self._start(error.status_line, error.fields(body), exc_info)
         self._edge.done(self)
         return [body]
 

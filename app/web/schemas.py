@@ -22,6 +22,7 @@ def array(items: Schema) -> Schema:
 
 
 FREE: Schema = {"type": "object"}
+ANYTHING: Schema = {}
 
 CREATED = {"id": TEXT, "status": TEXT, "vimId": TEXT, "vimName": TEXT, "tenantId": TEXT, "returnCode": NUMBER}
 """What every created or read object has besides what was asked; returnCode 0: it existed, 1: it is new."""

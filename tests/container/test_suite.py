@@ -9,7 +9,10 @@ import pytest
 from tests.conftest import ROOT
 from tests.container.test_image import IMAGE, docker, pytestmark  # noqa: F401  the same condition
 
-RUN = "tar x && ln -s /build/venv .venv && exec .venv/bin/pytest -n 2 --dist loadfile -p no:cacheprovider --ignore tests/container"
+RUN = (
+    "tar x && ln -s /build/venv .venv && exec .venv/bin/pytest -n 2 --dist loadfile -p no:cacheprovider"
+    " --ignore tests/container --ignore tests/conformance"
+)
 CLIENTS = " --ignore tests/contract/test_clients.py"  # they have an environment of their own, which is not the image's
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import uuid
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,14 @@ def test_no_secret_is_logged_or_shown(scene: dict[str, str], framework: str, plu
         assert broker.end() == 0
     everything = "".join(broker.lines) + (shown + titles).decode("latin-1")
     assert [secret for secret in (*SECRETS, PASSWORD) if secret in everything] == []
+
+
+def test_a_download_that_the_client_gives_up_is_no_200(broker: Process, plugin: Simulated) -> None:
+    name = uuid.uuid4().hex
+    plugin.faults({"path": name, "fault": "huge=100000000"})
+    with broker.connect() as sock:
+        sock.sendall(f"GET {V0}/{name} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+    until(lambda: any(name in str(line.get("path")) for line in broker.log()))
+    (line,) = [line for line in broker.log() if name in str(line.get("path"))]
+    assert line["status"] == 499

@@ -12,7 +12,11 @@ def test_a_json_response_is_whole_and_of_known_length(document: object) -> None:
     response = Response.json(200, document)
     (body,) = response.body
     assert json.loads(body) == document
-    assert response.headers == [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    assert response.headers == [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "no-store"),
+    ]
 
 
 @pytest.mark.parametrize(("status", "line"), [(200, "200 OK"), (404, "404 Not Found")])
@@ -29,4 +33,4 @@ def test_headers_added_to_a_copy_are_not_in_the_next_one() -> None:
     response.again().headers.append(("X-ONAP-RequestID", "1"))
     again = response.again()
     assert (again.status, again.reason, again.headers, again.body) == (200, "OK", response.headers, response.body)
-    assert len(again.headers) == 2
+    assert len(again.headers) == 3

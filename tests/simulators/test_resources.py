@@ -43,6 +43,11 @@ def test_what_the_contract_needs_is_needed(cloud: Cloud, kind: str) -> None:
         cloud.create(key(kind), {"other": 1})
 
 
+def test_what_is_no_text_is_no_name(cloud: Cloud) -> None:
+    with pytest.raises(Invalid, match="name must be string"):
+        cloud.create(key("volumes"), {"name": ["v"], "volumeSize": 1})
+
+
 def test_what_is_named_has_to_exist(cloud: Cloud) -> None:
     with pytest.raises(Invalid, match="network nowhere does not exist"):
         cloud.create(key("ports"), {"name": "p", "networkId": "nowhere"})

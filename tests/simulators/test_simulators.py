@@ -149,3 +149,10 @@ def test_it_ends_with_the_one_that_started_it() -> None:
     started = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=20)
     pid = int(started.stdout)
     until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+@pytest.mark.parametrize("document", [{}, [], "os-stop", 1])
+@pytest.mark.parametrize("path", ["action", "os-interface"])
+def test_a_body_that_says_nothing_is_the_clients_error(plugin: int, path: str, document: object) -> None:
+    status, error = ask(plugin, "POST", f"/api/multicloud-vio/v0/vmware_fake/t/servers/s/{path}", document)
+    assert (status, list(error)) == (404 if (path, document) == ("os-interface", {}) else 400, ["error"])

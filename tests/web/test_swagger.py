@@ -79,16 +79,46 @@ def test_no_schema_says_what_swagger_does_not_know(version: str) -> None:
         assert part.get("$ref", "#/definitions/Error") == "#/definitions/Error"
 
 
-def test_every_operation_may_answer_with_the_brokers_error() -> None:
+def test_an_own_endpoint_fails_with_the_brokers_error_and_a_plugin_as_it_likes() -> None:
     found = made("v0")
     assert found["definitions"]["Error"]["required"] == ["error"]
     for _, _, operation in operations(found):
-        assert operation["responses"]["default"]["schema"] == {"$ref": "#/definitions/Error"}
+        error = operation["responses"]["default"]
+        own = operation["tags"] == ["broker"]
+        assert error["schema"] == ({"$ref": "#/definitions/Error"} if own else {})
+        assert own or "#/definitions/Error" in error["description"]
+
+
+def test_what_the_broker_reads_of_a_path_has_its_pattern() -> None:
+    (vim_id,) = made("v0")["paths"]["/{vim_id}"]["parameters"]
+    assert re.fullmatch(vim_id["pattern"], "owner-1_region_2")
+    assert not re.search(vim_id["pattern"], "no-region")
+    owner, _, rest = made("v1")["paths"]["/{cloud_owner}/{cloud_region_id}/{rest}"]["parameters"]
+    assert re.fullmatch(owner["pattern"], "an_owner")
+    assert not re.search(owner["pattern"], "a/b")
+    assert "pattern" not in rest
+
+
+def test_the_head_of_a_document_has_none() -> None:
+    item = made("v0")["paths"]["/swagger.json"]
+    assert "schema" in item["get"]["responses"]["200"]
+    assert item["head"]["responses"]["200"] == {"description": "OK"}
+
+
+def test_a_body_is_required_where_an_empty_one_cannot_do() -> None:
+    paths = made("v0")["paths"]
+    required = {
+        path: paths[path]["post"]["parameters"][0]["required"]
+        for path in ("/check_vim_capacity", "/{vim_id}/{tenant_id}/networks", "/{vim_id}/registry")
+    }
+    assert list(required.values()) == [True, True, False]
 
 
 def test_a_workload_may_be_multipart() -> None:
+    """Beside a body parameter Swagger 2.0 has no other type of content than the body's: the text says it."""
     item = made("v1")["paths"]["/{cloud_owner}/{cloud_region_id}/infra_workload"]
-    assert item["post"]["consumes"] == ["application/json", "multipart/form-data"]
+    assert "consumes" not in item["post"]
+    assert "multipart/form-data" in item["post"]["description"]
     assert item["post"]["responses"].keys() == {"201", "default"}
     assert item["get"]["parameters"] == [{"name": "name", "in": "query", "type": "string"}]
 
@@ -96,7 +126,7 @@ def test_a_workload_may_be_multipart() -> None:
 def test_a_body_is_described_less_the_types_that_swagger_cannot_say() -> None:
     (parameter,) = made("v0")["paths"]["/check_vim_capacity"]["post"]["parameters"]
     assert parameter["in"] == "body"
-    assert parameter["schema"]["properties"]["Memory"] == {}
+    assert parameter["schema"]["properties"]["Memory"] == {"description": "A number or a string"}
     assert parameter["schema"]["properties"]["VIMs"] == {"type": "array", "items": {"type": "string"}}
     assert parameter["schema"]["required"] == ["VIMs"]
 
@@ -105,4 +135,7 @@ def test_a_property_called_type_is_no_type() -> None:
     body = {"type": "object", "properties": {"type": {"type": ["string", "null"]}}}
     table = RouteTable((Route("v0", "/x", {"PUT": Operation("X", {200: body})}, "x"),))
     paths: Any = document(table, "v0")["paths"]
-    assert paths["/x"]["put"]["responses"]["200"]["schema"] == {"type": "object", "properties": {"type": {}}}
+    assert paths["/x"]["put"]["responses"]["200"]["schema"] == {
+        "type": "object",
+        "properties": {"type": {"description": "A string or a null"}},
+    }
