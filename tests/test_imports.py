@@ -41,7 +41,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "webob": ("app.web.pecan_api",),
     "bcrypt": ("app.auth",),
     "jwt": ("app.auth",),
-    "cryptography": ("app.auth",),
+    "cryptography": ("app.auth", "app.net.tls"),
 }
 """Libraries that only these parts may import."""
 

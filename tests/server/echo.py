@@ -35,6 +35,9 @@ def application(environ, start_response) -> Iterable[bytes]:  # noqa: C901  one 
     if path == "/echo":
         start_response("200 OK", [("X-Method", environ["REQUEST_METHOD"])])
         return iter(body.piece, b"")
+    if path == "/whole":
+        start_response("200 OK", [])
+        return [body.read()]
     if path == "/unread":
         start_response("200 OK", [("Content-Length", "2")])
         return [b"ok"]

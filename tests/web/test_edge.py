@@ -279,7 +279,7 @@ def test_who_may_call_is_asked_before_any_route_and_named_in_the_line() -> None:
     story = Story(answering([b"body"]), authenticate=named)
     assert story.call() == [b"body"]
     assert story.environ[REQUEST].user == "alice"
-    assert story.lines == [("id-1", "10.0.0.9", "alice", "GET", "/api/multicloud/v0/a_b", "p", 200)]
+    assert story.lines == [("id-1", "10.0.0.9 of 1", "alice", "GET", "/api/multicloud/v0/a_b", "p", 200)]
 
 
 def test_who_may_not_call_is_told_how_and_reaches_no_route() -> None:
