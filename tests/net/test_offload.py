@@ -1,16 +1,16 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import eventlet
 import pytest
-from eventlet import tpool
 
 from app.errors import ClientGone, Unavailable
 from app.net.loop import Loop
-from app.net.offload import Offload
+from app.net.offload import NICE, Offload
 
 AT_ONCE, WAITING = 2, 3
 
@@ -45,12 +45,6 @@ class Work:
 @pytest.fixture(scope="module")
 def loop() -> Loop:
     return Loop()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def threads() -> Iterator[None]:
-    yield
-    tpool.killall()
 
 
 @pytest.fixture
@@ -148,3 +142,15 @@ def test_who_leaves_frees_no_thread_before_its_work_ends(offload: Offload, work:
     assert offload.run(lambda: "on", "b") == "on"
     until(lambda: offload._busy == 0)
     assert (len(work.began), work.most, dict(offload._queues)) == (AT_ONCE, AT_ONCE, {})
+
+
+def test_its_threads_yield_to_the_loops(offload: Offload) -> None:
+    """Each has a niceness of its own."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    nice = offload.run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), "a")
+    assert (nice, os.getpriority(os.PRIO_PROCESS, 0)) == (min(before + NICE, 19), before)
+
+
+def test_no_more_threads_than_may_run_at_once(offload: Offload) -> None:
+    found = {offload.run(threading.get_ident, "a") for _ in range(20)}
+    assert len(found) <= AT_ONCE
