@@ -129,7 +129,7 @@ RESPONSES: Mapping[str, Answered] = {
         b"abc",
         reusable=False,
     ),
-    # An interim answer ends at its empty line: llhttp took the next bytes for its body.
+    # An interim answer ends at its empty line, whatever it says; for llhttp `close` in it was the connection's end.
     "a length in an interim answer": Answered(
         answer(b"Content-Length: 3", status=b"103 Early Hints") + ABC, 200, b"abc"
     ),

@@ -228,6 +228,8 @@ RESPONSES: tuple[list[Piece], ...] = (
     response(b"204"),
     response(b"204", _length(b"abc")),
     response(b"304", field(b"ETag", b"x"), _length(b"abc")),
+    response(b"204", _length(FORGED), body=[("data", FORGED)]),
+    response(b"304", _length(FORGED), body=[("data", FORGED)]),
     response(b"304", CHUNKED),
     response(b"200", _length(b"abc"), version=b"HTTP/1.0", body=[("data", b"abc")]),
     response(b"200", KEEP, _length(b"abc"), version=b"HTTP/1.0", body=[("data", b"abc")]),

@@ -54,8 +54,7 @@ class Plugin:
         while held and (answered := self.answer(held)) is not None:
             sent, taken = answered
             held = held[taken:]
-            sock.sendall(sent)
-            if self.closing:
+            if not _sent(sock, sent) or self.closing:
                 self._close(sock)
                 return
         self._held[sock] = held
@@ -65,11 +64,25 @@ class Plugin:
         del self._held[sock]
         sock.close()
 
+    def say(self, data: bytes) -> None:
+        """Send on every connection what nobody asked for."""
+        for sock in list(self._held):
+            _sent(sock, data)
+
     def close(self) -> None:
         for sock in list(self._held):
             self._close(sock)
         self._selector.unregister(self._listener)
         self._listener.close()
+
+
+def _sent(sock: socket.socket, data: bytes) -> bool:
+    """Whether it could be sent: the broker may have closed."""
+    try:
+        sock.sendall(data)
+    except OSError:
+        return False
+    return True
 
 
 class Client:
@@ -78,7 +91,9 @@ class Client:
     def __init__(self, scene: Scene) -> None:
         self.received = b""
         self.ended = False
+        self.reset = False
         self._scene = scene
+        scene.clients.add(self)
         self._sock = socket.create_connection(("127.0.0.1", scene.broker.port), PATIENCE)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         scene.selector.register(self._sock, selectors.EVENT_READ, self._readable)
@@ -94,8 +109,9 @@ class Client:
     def _readable(self, sock: socket.socket) -> None:
         try:
             data = sock.recv(65536)
-        except OSError:
+        except ConnectionResetError:
             data = b""
+            self.reset = True
         self.received += data
         if not data:
             self.ended = True
@@ -105,6 +121,7 @@ class Client:
         if not self.ended:
             self._scene.selector.unregister(self._sock)
         self._sock.close()
+        self._scene.clients.discard(self)
 
 
 class Scene:
@@ -114,6 +131,7 @@ class Scene:
         self.selector = selector
         self.plugin = plugin
         self.broker = broker
+        self.clients: set[Client] = set()
 
     def client(self) -> Client:
         return Client(self)
@@ -150,7 +168,12 @@ def a_scene(framework: str, folder: Path, answer: Answer) -> Iterator[Scene]:
     map_file.write_text(json.dumps({"vmware": {"vim_type": "vmware", "versions": {"4.0": version}, **served}}))
     try:
         with a_broker(framework, BROKER_PLUGINS_MAP_FILE=str(map_file), BROKER_LOGS_ACCESS="false") as broker:
-            yield Scene(selector, plugin, broker)
+            scene = Scene(selector, plugin, broker)
+            try:
+                yield scene
+            finally:
+                for client in list(scene.clients):
+                    client.close()
     finally:
         plugin.close()
         selector.close()
