@@ -31,7 +31,7 @@ RECOVERED = 1.0
 
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
-BURST_PER = 64
+BURST_PER = 8
 BURST_MOST = 32
 """One more connection is taken at a look for each so many that are held, at most so many more."""
 
