@@ -265,6 +265,8 @@ def _persists(connection: str | None, minor: int) -> bool:
     """Whether the connection goes on after this message (RFC 9112, 9.3); llhttp prefers keep-alive in HTTP/1.0."""
     if connection is None:
         return minor == 1
+    if connection == "keep-alive":  # the common case
+        return True
     options = {option.strip(" \t") for option in connection.lower().split(",")}
     return "close" not in options and (minor == 1 or "keep-alive" in options)
 

@@ -111,17 +111,18 @@ class ResponseParser:
         status = int(line[2])
         if status == 101:
             raise UpstreamGarbled("The upstream switched protocols unasked.")
-        if status < 200:  # RFC 9110, 15.2: any number of them may come first
+        coding, length = self._framing(int(line[1]))
+        if status < 200:  # RFC 9110, 15.2: any number of them may come first; none has a body
             self._begin_head()
             return
         self.status = status
         self.version = VERSIONS[int(line[1])]
         self.reason = line[3] or b""
-        self._frame(int(line[1]))
+        self._expect_body(coding, length)
         self.head_complete = True
 
-    def _frame(self, minor: int) -> None:
-        """RFC 9112, 6.3: how the body ends; 9.3: whether another response may follow."""
+    def _framing(self, minor: int) -> tuple[bytes | None, bytes | None]:
+        """What the head says of the body, if that is valid; RFC 9112, 9.3: whether another response may follow."""
         coding = length = connection = None
         for name, value in self.headers:
             key = name.lower()
@@ -140,9 +141,10 @@ class ResponseParser:
             raise UpstreamGarbled("The upstream's framing of the body is not to be trusted.")
         if length is not None and len(length) > LENGTH_DIGITS:
             raise UpstreamGarbled(f"The upstream's Content-Length has more than {LENGTH_DIGITS} digits.")
-        self._expect_body(coding, length)
+        return coding, length
 
     def _expect_body(self, coding: bytes | None, length: bytes | None) -> None:
+        """RFC 9112, 6.3: how the body ends."""
         bodiless = self.status in BODILESS
         if coding is None and length is None and not bodiless:
             self._left = None

@@ -137,6 +137,12 @@ RESPONSES: Mapping[str, Answered] = {
         answer(b"Content-Length: %d" % len(FORGED), status=b"100 Continue") + FORGED, 200, b"forged"
     ),
     "chunked in an interim answer": Answered(answer(CODED, status=b"102 Processing") + ABC, 200, b"abc"),
+    "a coding that is none in an interim answer": Answered(
+        answer(b"Transfer-Encoding: 3", status=b"100 Continue") + ABC, 0
+    ),
+    "a long length in an interim answer": Answered(
+        answer(b"Content-Length: " + b"0" * 20 + b"3", status=b"100 Continue") + ABC, 0
+    ),
     "close in an interim answer": Answered(answer(b"Connection: close", status=b"100 Continue") + ABC, 200, b"abc"),
     # Where no body may be: whatever comes belongs to nothing.
     "a body after 204": Answered(

@@ -246,12 +246,13 @@ class TakesTheLastFraming(ResponseParser):
         super()._begin_head()
         self._llhttp.set_dangerous_leniencies(lenient_chunked_length=True)
 
-    def _frame(self, minor: int) -> None:
+    def _framing(self, minor: int) -> tuple[bytes | None, bytes | None]:
         framing = [one for one in self.headers if one[0].lower() in (b"content-length", b"transfer-encoding")]
         whole = self.headers
         self.headers = [one for one in whole if one not in framing[:-1]]
-        super()._frame(minor)
+        found = super()._framing(minor)
         self.headers = whole
+        return found
 
 
 class TrustsARest(ResponseParser):
