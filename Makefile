@@ -8,7 +8,7 @@ WEB_FRAMEWORK ?= django
 
 IMAGE := multicloud-broker:0.1.0
 
-.PHONY: run test conformance lint bench docs image image-test audit requirements clean
+.PHONY: run test conformance soak fuzz lint bench docs image image-test audit requirements clean
 
 run: $(VENV)/installed  ## start the broker with its simulators, ready to try
 	@WEB_FRAMEWORK=$(WEB_FRAMEWORK) exec $(BIN)/python -m app demo
@@ -19,10 +19,16 @@ test: $(VENV)/installed $(CLIENTS)/installed lint  ## all tests, both frameworks
 conformance: $(VENV)/installed $(CONFORMANCE)/installed  ## others' tools against the running broker; skips those that are not installed
 	$(BIN)/pytest -rs -n 2 --dist loadfile tests/conformance
 
+soak: $(VENV)/installed  ## 1 GiB up and down between fast and slow peers, every combination: growth and seconds of each
+	SOAK=1 $(BIN)/pytest -rP tests/rules/test_memory.py
+
 lint: $(VENV)/installed  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+fuzz: $(VENV)/installed  ## a million cases against an oracle of HTTP; FUZZ="--cases N --seed N --level TEXT"
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 bench: $(VENV)/installed  ## side by side with nginx: requests a second, as ratios
 	$(BIN)/python -m bench $(BENCH)

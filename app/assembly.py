@@ -6,12 +6,12 @@ import importlib
 import logging
 import os
 import shutil
-import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from oslo_config import cfg
 
@@ -19,6 +19,7 @@ from app import VERSION
 from app.conf import secret
 from app.conf.metrics import directory as metrics_directory
 from app.core import plugins
+from app.core.forwarded import Forwarding
 from app.core.origin import DEFAULT_PORTS, Origin
 from app.core.quota import Allowance, Counts, Quota
 from app.errors import ConfigurationError
@@ -27,8 +28,11 @@ from app.inventory.aai import Aai, AaiSettings
 from app.inventory.cache import CachedInventory, Layered, Lifetimes, Unconfigured
 from app.inventory.generations import Generations
 from app.inventory.model import Inventory
+from app.net import tls
+from app.net.files import Watched
 from app.net.loop import Loop
 from app.net.resolver import Resolver
+from app.net.tls import Tls
 from app.observability import logs, metrics
 from app.observability.metrics import Metrics
 from app.server import files
@@ -44,8 +48,13 @@ from app.upstream.pool import Pool
 from app.web import api
 from app.web.broker import Broker
 from app.web.capacity import CapacitySettings
-from app.web.edge import Application, Edge, Probe
+from app.web.edge import Application, Authenticate, Edge, Probe
+from app.web.guard import guarded
 from app.web.health import Health
+
+if TYPE_CHECKING:
+    from app.auth.remote import Fetch
+    from app.auth.wiring import Authentication
 
 LOG = logging.getLogger(__name__)
 
@@ -76,7 +85,8 @@ def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambd
     slots = Slots(sizing.workers)
     if shared.allowance.at_once or shared.allowance.rate:
         shared.counts = Counts(sizing.workers)
-    settings = Settings(_limits(conf), _server_tls(conf))
+    server_tls = shared.tls.get("server")
+    settings = Settings(_limits(conf), (lambda: server_tls.current.context) if server_tls else None)
     with _metrics_directory(conf, address) as directory:
         exporter = Exporter(listener) if directory is not None else None
         build = partial(_build, conf, shared, slots, exporter.origin if exporter else None, framework)
@@ -125,10 +135,70 @@ class Shared:
         self.plugins = _named("plugins.map_file", plugins.load_map, path)
         self.built_in = file.load_regions(file.BUILT_IN)
         self.regions = _named("inventory.regions_file", file.load_regions, Path(regions)) if regions else None
+        self.authentication = _authentication(conf)
         self.generations = Generations()
         self.allowance = Allowance(conf.clients.requests_max, conf.clients.rate, conf.clients.rate_window)
         self.counts: Counts | None = None
+        self.tls = _tls(conf)
         LOG.info("provider-plugin map: %s", path)
+
+
+def _tls(conf: cfg.ConfigOpts) -> dict[str, Watched[Tls]]:
+    """By role: what the handshakes with clients, plugins and A&AI are made with, and its files watched."""
+    roles = {}
+    if conf.tls.enabled:
+        files = (conf.tls.certificate, conf.tls.key, conf.tls.client_ca_file)
+        roles["server"] = _watched("server", files, partial(tls.server, *files))
+    for group in ("upstream", "aai") if conf.aai.address else ("upstream",):
+        options = conf[group]
+        if not options.verify:
+            LOG.warning("%s.verify is false: whoever answers is taken for the one who was asked", group)
+        pair = (options.client_certificate, options.client_key)
+        files = (options.ca_file if options.verify else None, *pair)
+        load = partial(tls.client, group, options.ca_file, options.verify, *pair)
+        roles[group] = _watched(group, files, load)
+    return roles
+
+
+def _watched(role: str, files: tuple[str | None, ...], load: Callable[[], Tls]) -> Watched[Tls]:
+    watched = Watched(f"TLS of {role}", [Path(file) for file in files if file], load)
+    _tell_certificate(role, watched.current)
+    watched.replaced.append(partial(_tell_certificate, role))
+    return watched
+
+
+def _tell_certificate(role: str, current: Tls) -> None:
+    if current.certificate is not None:
+        LOG.log(*tls.told(role, current.certificate, time.time()))
+
+
+def _keep_fresh(roles: Mapping[str, Watched[Tls]], loop: Loop, worker_metrics: Metrics | None) -> None:
+    """In a worker: what was renewed since the start is taken now, what will be from the loop's ticks."""
+    for role, watched in roles.items():
+        if worker_metrics is not None:
+            watched.replaced.append(partial(_measure_certificate, worker_metrics, role))
+            _measure_certificate(worker_metrics, role, watched.current)
+        watched.refresh(time.monotonic())
+        loop.every_tick.append(watched.look)
+
+
+def _measure_certificate(worker_metrics: Metrics, role: str, current: Tls) -> None:
+    if current.certificate is not None:
+        worker_metrics.certificate(role, current.certificate.not_after)
+
+
+def _authenticates(conf: cfg.ConfigOpts) -> bool:
+    """One of these options turns authentication on."""
+    return any(conf.auth[name] for name in ("basic_file", "jwks_file", "jwks_url"))
+
+
+def _authentication(conf: cfg.ConfigOpts) -> Authentication | None:
+    """None where it is off."""
+    if not _authenticates(conf):
+        return None
+    from app.auth.wiring import Authentication  # only who authenticates pays for PyJWT: 15 MiB and 70 ms
+
+    return Authentication(conf.auth)
 
 
 def _named(option: str, load: Callable[[Path], T], path: Path) -> T:
@@ -155,12 +225,14 @@ def _build(
 ) -> Served:
     """In a worker: everything that serves requests."""
     worker_metrics = _metrics(conf, slot) if exporter is not None else None
-    client = _client(conf, loop, worker_metrics)
+    _keep_fresh(shared.tls, loop, worker_metrics)
+    client = _client(conf, loop, shared.tls["upstream"], worker_metrics)
+    forwarding = _forwarding(conf)
     broker = Broker(
         api.builtin(),
         shared.plugins,
         _inventory(conf, shared, loop, worker_metrics),
-        _forwarder(conf, client, worker_metrics),
+        _forwarder(conf, client, worker_metrics, forwarding),
         client,
         loop.gather,
         CapacitySettings(conf.capacity.concurrency, conf.upstream.connect_timeout, conf.capacity.timeout),
@@ -169,15 +241,33 @@ def _build(
     application = framework(broker)
     draining: list[bool] = []
     probes = _probes(slots, draining)
+    unguarded = frozenset(path.encode() for path in probes) if conf.tls.client_ca_file else None
     if exporter is not None:
         probes["/metrics"] = relay(client, exporter)
+    authenticate = _gate(conf, shared, loop)
+    if authenticate is not None and "/metrics" in probes and not conf.auth.exempt_metrics:
+        probes["/metrics"] = guarded(probes["/metrics"], authenticate)
     exempt = frozenset(path.encode() for path in probes)
     access = logs.access_log(conf.logs.format) if conf.logs.access else None
     answered = worker_metrics.answered if worker_metrics else _unmeasured
     quota = Quota(shared.counts, slot, shared.allowance) if shared.counts is not None else None
-    edge = Edge(application, probes, access, answered, quota=quota)
+    edge = Edge(application, probes, access, answered, authenticate, client_of=forwarding.client_of, quota=quota)
     in_flight = worker_metrics.in_flight if worker_metrics else _unmeasured
-    return Served(edge, exempt, edge.refused, lambda: draining.append(True), in_flight)
+    return Served(edge, exempt, edge.refused, lambda: draining.append(True), in_flight, unguarded)
+
+
+def _gate(conf: cfg.ConfigOpts, shared: Shared, loop: Loop) -> Authenticate | None:
+    """What lets a request pass; None where everybody may call."""
+    if shared.authentication is None:
+        return None
+
+    def fetch() -> Fetch:
+        trust = tls.client("auth", conf.auth.jwks_ca_file, True, None, None)
+        return Client(loop, Resolver(), Pool(0, conf.upstream.pool_idle_timeout), lambda: trust).fetch
+
+    own = [route for version in api.VERSIONS for route in api.builtin().own_routes(version)]
+    swagger = frozenset(f"/api/multicloud{route.template}".encode() for route in own if route.handler == "swagger")
+    return shared.authentication.gate(loop, fetch, swagger if conf.auth.exempt_swagger else frozenset())
 
 
 def _unmeasured(*_: object) -> None:
@@ -202,17 +292,33 @@ def _probes(slots: Slots, draining: list[bool]) -> dict[str, Probe]:
     return {"/livez": live, "/healthz": live, "/readyz": ready, "/startupz": ready}
 
 
-def _client(conf: cfg.ConfigOpts, loop: Loop, worker_metrics: Metrics | None) -> Client:
+def _client(conf: cfg.ConfigOpts, loop: Loop, trust: Watched[Tls], worker_metrics: Metrics | None) -> Client:
     pool = Pool(conf.upstream.pool_size, conf.upstream.pool_idle_timeout)
-    tls = _client_tls(conf.upstream.ca_file, conf.upstream.verify)
     retried = worker_metrics.retried if worker_metrics else _unmeasured
-    return Client(loop, Resolver(), pool, tls, replay_limit=conf.upstream.replay_limit, retried=retried)
+    share = conf.upstream.retry_percent / 100
+    limit = conf.upstream.replay_limit
+    return Client(loop, Resolver(), pool, lambda: trust.current, replay_limit=limit, retry_share=share, retried=retried)
 
 
-def _forwarder(conf: cfg.ConfigOpts, client: Client, worker_metrics: Metrics | None) -> Forwarder:
+def _forwarding(conf: cfg.ConfigOpts) -> Forwarding:
+    options = conf.forwarded
+    return Forwarding(
+        options.trusted or (),
+        options.format,
+        headers=options.headers,
+        via="" if options.via == "none" else options.pseudonym,
+        via_back=options.pseudonym if options.via == "both" else "",
+    )
+
+
+def _forwarder(
+    conf: cfg.ConfigOpts, client: Client, worker_metrics: Metrics | None, forwarding: Forwarding
+) -> Forwarder:
     options = conf.upstream
     timeouts = Timeouts(options.connect_timeout, options.response_timeout, options.idle_timeout, options.total_timeout)
-    return Forwarder(client, timeouts, worker_metrics.upstream if worker_metrics else _unmeasured)
+    dropped = {b"authorization"} if _authenticates(conf) and not conf.auth.forward_authorization else ()
+    observed = worker_metrics.upstream if worker_metrics else _unmeasured
+    return Forwarder(client, timeouts, observed, forwarding, frozenset(dropped))
 
 
 def _inventory(conf: cfg.ConfigOpts, shared: Shared, loop: Loop, worker_metrics: Metrics | None) -> Inventory:
@@ -224,8 +330,8 @@ def _inventory(conf: cfg.ConfigOpts, shared: Shared, loop: Loop, worker_metrics:
     if where is None:
         return Layered(*layers, Unconfigured())
     settings = AaiSettings(where, conf.aai.schema_version, conf.aai.connect_timeout, conf.aai.response_timeout)
-    tls = _client_tls(conf.aai.ca_file, conf.aai.verify)
-    client = Client(loop, Resolver(), Pool(8, conf.upstream.pool_idle_timeout), tls)
+    trust = shared.tls["aai"]
+    client = Client(loop, Resolver(), Pool(8, conf.upstream.pool_idle_timeout), lambda: trust.current)
     source = Aai(
         settings,
         client.fetch,
@@ -256,27 +362,6 @@ def _limits(conf: cfg.ConfigOpts) -> Limits:
         downloads=options.downloads_max,
         grace_period=options.grace_period,
     )
-
-
-def _server_tls(conf: cfg.ConfigOpts) -> ssl.SSLContext | None:
-    if not conf.tls.enabled:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")  # of TLS 1.2; forward secret and AEAD only (RFC 9325, 4.2)
-    context.load_cert_chain(conf.tls.certificate, conf.tls.key)
-    return context
-
-
-def _client_tls(ca_file: str | None, verify: bool) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca_file or None)
-    except OSError as error:
-        raise ConfigurationError(f"cannot read the CA file {ca_file}: {error.strerror}") from None
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _tell_connections(conf: cfg.ConfigOpts) -> None:

@@ -7,7 +7,19 @@ that names what to do; it goes to the client as it stands, so it never holds a s
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
+
+MASK = "***"
+"""What stands for a secret wherever a value is shown."""
+
+USERINFO = re.compile(r"^([A-Za-z]+://)?.*@")
+
+
+def quoted(text: str) -> str:
+    """A value as an error may quote it: its first line, and without what may be a URL's user and password."""
+    line, *more = text.splitlines() or [""]
+    return repr(USERINFO.sub(rf"\1{MASK}@", line)) + ("..." if more else "")
 
 
 class BrokerError(Exception):
@@ -51,6 +63,23 @@ class ConfigurationError(BrokerError):
 class BadRequest(BrokerError):
     status = 400
     reason = "Bad-Request"
+
+
+class Unauthorized(BrokerError):
+    """Without credentials, or with such as are not right; `challenges` say how to authenticate (RFC 9110, 11.6.1)."""
+
+    status = 401
+    reason = "Unauthorized"
+
+    def __init__(self, message: str, challenges: tuple[str, ...]) -> None:
+        super().__init__(message, tuple(("WWW-Authenticate", challenge) for challenge in challenges))
+
+
+class Forbidden(BrokerError):
+    """Who asks may not: it did not say who it is in the way that is asked for."""
+
+    status = 403
+    reason = "Forbidden"
 
 
 class NotFound(BrokerError):

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import pytest
 
 from app import errors
-from app.errors import BrokerError, ClientGone, MethodNotAllowed, Unavailable
+from app.errors import BrokerError, ClientGone, MethodNotAllowed, Unauthorized, Unavailable
 
 
 def below(cls: type[BrokerError]) -> Iterator[type[BrokerError]]:
@@ -25,6 +25,7 @@ EVERY = [BrokerError, *below(BrokerError)]
         ("BrokerError", 500),
         ("ConfigurationError", 500),
         ("BadRequest", 400),
+        ("Unauthorized", 401),
         ("NotFound", 404),
         ("RegionNotFound", 404),
         ("MethodNotAllowed", 405),
@@ -77,10 +78,11 @@ def test_the_status_line_has_the_standard_phrase() -> None:
     [
         (BrokerError("x"), ()),
         (MethodNotAllowed("x", ("GET", "HEAD")), (("Allow", "GET, HEAD"),)),
+        (Unauthorized("x", ("Basic", "Bearer")), (("WWW-Authenticate", "Basic"), ("WWW-Authenticate", "Bearer"))),
         (Unavailable("x"), (("Retry-After", "1"),)),
         (Unavailable("x", 30), (("Retry-After", "30"),)),
     ],
-    ids=["none", "allow", "retry soon", "retry later"],
+    ids=["none", "allow", "challenges", "retry soon", "retry later"],
 )
 def test_headers_that_go_with_an_error(error: BrokerError, headers: tuple[tuple[str, str], ...]) -> None:
     assert error.headers == headers

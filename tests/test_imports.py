@@ -20,6 +20,7 @@ LAYERS = (
     "net",
     "upstream",
     "inventory",
+    "auth",
     "web",
     "simulators",
     "server",
@@ -38,6 +39,9 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "django": ("app.web.django_api",),
     "pecan": ("app.web.pecan_api",),
     "webob": ("app.web.pecan_api",),
+    "bcrypt": ("app.auth",),
+    "jwt": ("app.auth",),
+    "cryptography": ("app.auth", "app.net.tls"),
 }
 """Libraries that only these parts may import."""
 

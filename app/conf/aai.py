@@ -20,8 +20,23 @@ OPTS = (
     cfg.Opt("schema_version", type=SCHEMA_VERSION, default="v13", help="The version of A&AI's schema, in its path."),
     cfg.Opt("username", type=USER, help="The user of Basic authentication; unset: none is sent."),
     cfg.StrOpt("password", secret=True, help="The user's password; needed where a username and an address are set."),
-    cfg.Opt("ca_file", type=PATH, help="The PEM file of the authorities to trust; unset: the system's."),
+    cfg.Opt(
+        "ca_file",
+        type=PATH,
+        help="The PEM file of the authorities to trust, reloaded when it changes; unset: the system's.",
+    ),
     cfg.BoolOpt("verify", default=True, help="Whether A&AI's certificate is verified; false trusts anybody."),
+    cfg.Opt(
+        "client_certificate",
+        type=PATH,
+        help="The PEM file of the certificate and its chain to present to A&AI (mTLS), reloaded when it or its key "
+        "changes; unset: none is presented.",
+    ),
+    cfg.Opt(
+        "client_key",
+        type=PATH,
+        help="The PEM file of client_certificate's key, without a passphrase; set both or none.",
+    ),
     cfg.Opt(
         "connect_timeout",
         type=Seconds(0.01, 300),

@@ -29,12 +29,19 @@ def _holds_authorities(file: str) -> None:
 FILES: Mapping[Key, tuple[Callable[[str], None], str]] = MappingProxyType(
     {
         Key("aai", "ca_file"): (_holds_authorities, "a PEM file of certificates"),
+        Key("auth", "basic_file"): (_is_readable, "a file that can be read"),
+        Key("auth", "jwks_ca_file"): (_holds_authorities, "a PEM file of certificates"),
+        Key("auth", "jwks_file"): (_is_readable, "a file that can be read"),
         Key("upstream", "ca_file"): (_holds_authorities, "a PEM file of certificates"),
+        Key("tls", "client_ca_file"): (_holds_authorities, "a PEM file of certificates"),
         Key("inventory", "regions_file"): (_is_readable, "a file that can be read"),
         Key("plugins", "map_file"): (_is_readable, "a file that can be read"),
     }
 )
 """The files that must be there where the option is set: how each is tried, and what is allowed."""
+
+CLIENT_PAIRS = tuple((Key(group, "client_certificate"), Key(group, "client_key")) for group in ("upstream", "aai"))
+"""Both or none, and they fit."""
 
 
 def check(conf: cfg.ConfigOpts, environ: Mapping[str, str]) -> None:
@@ -44,11 +51,16 @@ def check(conf: cfg.ConfigOpts, environ: Mapping[str, str]) -> None:
         if _value(conf, key) is not None:
             _try(conf, key, wanted, attempt)
     if conf.tls.enabled:
-        _check_certificate(conf)
+        _check_pair(conf, Key("tls", "certificate"), Key("tls", "key"))
+    elif conf.tls.client_ca_file is not None:
+        raise _refused(conf, Key("tls", "client_ca_file"), "to set it where tls.enabled is true, which is false")
+    for pair in CLIENT_PAIRS:
+        _check_client_pair(conf, *pair)
     for key, opt in OPTIONS.items():
         if opt.secret:
             secret(conf, key.group, key.option, environ)
     _check_login(conf, environ)
+    _check_tokens(conf)
 
 
 def _check_orders(conf: cfg.ConfigOpts) -> None:
@@ -57,17 +69,25 @@ def _check_orders(conf: cfg.ConfigOpts) -> None:
             raise _refused(conf, lower, f"at most {upper}, which is {_value(conf, upper)}")
 
 
-def _check_certificate(conf: cfg.ConfigOpts) -> None:
+def _check_client_pair(conf: cfg.ConfigOpts, certificate: Key, key: Key) -> None:
+    unset = [one for one in (certificate, key) if _value(conf, one) is None]
+    if len(unset) == 1:
+        other = key if unset == [certificate] else certificate
+        raise _refused(conf, other, f"to set it together with {unset[0]}, which is unset")
+    if not unset:
+        _check_pair(conf, certificate, key)
+
+
+def _check_pair(conf: cfg.ConfigOpts, certificate: Key, key: Key) -> None:
     """Each file by itself, so that the error names the right one; then both together."""
-    certificate, key = Key("tls", "certificate"), Key("tls", "key")
-    _try(conf, certificate, "a file that can be read", _is_readable)
-    _try(conf, key, "a file that can be read", _is_readable)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    file = _value(conf, certificate)
 
-    def load(file: str) -> None:
-        context.load_cert_chain(file, conf.tls.key, password=lambda: b"")  # else a passphrase is asked for
+    def load(key_file: str) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file, key_file, password=lambda: b"")  # else a passphrase is asked for
 
-    _try(conf, certificate, f"a PEM file of a certificate whose key is {conf.tls.key!r}, without a passphrase", load)
+    _try(conf, certificate, "a PEM file of a certificate, and its chain after it", _holds_authorities)
+    _try(conf, key, f"a PEM file of the key of the certificate {file!r}, without a passphrase", load)
 
 
 def _check_login(conf: cfg.ConfigOpts, environ: Mapping[str, str]) -> None:
@@ -80,11 +100,26 @@ def _check_login(conf: cfg.ConfigOpts, environ: Mapping[str, str]) -> None:
     )
 
 
+def _check_tokens(conf: cfg.ConfigOpts) -> None:
+    """A set of keys goes with whose tokens count; half of it would be no authentication where one is meant."""
+    options = conf.auth
+    keys = [name for name in ("jwks_file", "jwks_url") if options[name] is not None]
+    claims = ("jwt_issuer", "jwt_audience")
+    if len(keys) > 1:
+        raise _refused(conf, Key("auth", "jwks_url"), "to leave it unset where auth.jwks_file is set")
+    for name in (*keys, *claims):
+        missing = [claim for claim in claims if options[claim] is None]
+        missing += [] if keys else ["jwks_url"]
+        if options[name] is not None and missing:
+            raise _refused(conf, Key("auth", name), f"to set it with auth.{missing[0]}, which is unset")
+
+
 def _try(conf: cfg.ConfigOpts, key: Key, wanted: str, attempt: Callable[[str], None]) -> None:
     try:
         attempt(_value(conf, key))
     except OSError as error:
-        raise _refused(conf, key, f"{wanted} ({error.strerror or 'it is none'})") from None
+        why = getattr(error, "reason", None) or error.strerror or "it is none"  # OpenSSL's, else the system's
+        raise _refused(conf, key, f"{wanted} ({why})") from None
 
 
 def _refused(conf: cfg.ConfigOpts, key: Key, wanted: str) -> Exception:

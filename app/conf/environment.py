@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from oslo_config import cfg
 
-from app.conf.options import MASK, OPTIONS, Key, Setting, Settings, is_set, nearest
+from app.conf.options import OPTIONS, Key, Setting, Settings, is_set, nearest, shown
 from app.errors import ConfigurationError
 
 PREFIX = "BROKER_"
@@ -59,8 +59,8 @@ def find(key: Key, environ: Mapping[str, str]) -> Setting | None:
     """What the environment sets an option to; for a secret's `_FILE`, the path. Two that differ are refused."""
     found = {name: environ[name] for name in names(key) if is_set(key, environ.get(name, ""))}
     if len({(text, _is_file(key, name)) for name, text in found.items()}) > 1:
-        shown = (f"{name} ({MASK if OPTIONS[key].secret else repr(text)})" for name, text in found.items())
-        raise ConfigurationError(f"{key} is set by {' and '.join(shown)}: allowed is one of them")
+        each = (f"{name} ({shown(key, text)})" for name, text in found.items())
+        raise ConfigurationError(f"{key} is set by {' and '.join(each)}: allowed is one of them")
     for name, text in found.items():
         return Setting(text, cfg.LocationInfo(cfg.Locations.environment, name))
     return None

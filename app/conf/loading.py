@@ -12,7 +12,8 @@ from oslo_config.sources._environment import EnvironmentConfigurationSource
 from app.conf import environment
 from app.conf import files as configuration_files
 from app.conf.checks import check
-from app.conf.options import GROUPS, MASK, OPTIONS, Key, Settings, allowed, refused
+from app.conf.options import GROUPS, OPTIONS, Key, Settings, allowed, refused
+from app.errors import MASK
 
 
 class _Source(EnvironmentConfigurationSource):

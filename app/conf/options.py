@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from oslo_config import cfg, types
 
-from app.conf import aai, capacity, clients, inventory, logs, metrics, msb, plugins, server, tls, upstream
-from app.errors import ConfigurationError
-
-MASK = "***"
-"""What stands for a secret wherever a value is shown."""
+from app.conf import (
+    aai,
+    auth,
+    capacity,
+    clients,
+    forwarded,
+    inventory,
+    logs,
+    metrics,
+    msb,
+    plugins,
+    server,
+    tls,
+    upstream,
+)
+from app.errors import MASK, ConfigurationError, quoted
 
 UNSET_PREFIXES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"address": (".",), "port": ("tcp://", "udp://", "sctp://")}
@@ -43,7 +55,21 @@ Settings = Mapping[Key, Setting]
 GROUPS: Mapping[str, tuple[cfg.OptGroup, tuple[cfg.Opt, ...]]] = MappingProxyType(
     {
         part.GROUP.name: (part.GROUP, part.OPTS)
-        for part in (server, clients, tls, msb, aai, inventory, plugins, upstream, capacity, logs, metrics)
+        for part in (
+            server,
+            clients,
+            tls,
+            auth,
+            forwarded,
+            msb,
+            aai,
+            inventory,
+            plugins,
+            upstream,
+            capacity,
+            logs,
+            metrics,
+        )
     }
 )
 
@@ -81,8 +107,16 @@ def origin(location: cfg.LocationInfo | None) -> str:
 
 def refused(key: Key, value: object, location: cfg.LocationInfo | None, wanted: str) -> ConfigurationError:
     """The error of a value that is not allowed; a secret is masked."""
-    shown = MASK if OPTIONS[key].secret else repr(value)
-    return ConfigurationError(f"{key} is {shown} ({origin(location)}): allowed is {wanted}")
+    return ConfigurationError(f"{key} is {shown(key, value)} ({origin(location)}): allowed is {wanted}")
+
+
+def shown(key: Key, value: object) -> str:
+    """A value as an error may show it: what is written where a user's name belongs may well be `user:password`."""
+    if OPTIONS[key].secret:
+        return MASK
+    if not isinstance(value, str):
+        return repr(value)
+    return quoted(re.sub(":.*", f":{MASK}", value) if key.option == "username" else value)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

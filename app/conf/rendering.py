@@ -9,7 +9,8 @@ from oslo_config import cfg
 
 from app.conf import environment
 from app.conf.loading import build
-from app.conf.options import GROUPS, MASK, OPTIONS, Key, Setting, origin
+from app.conf.options import GROUPS, OPTIONS, Key, Setting, origin
+from app.errors import MASK
 
 UNSET = "<unset>"
 HEAD = "# Rendered from the environment, which stands over it. Secrets are not in here.\n"

@@ -47,8 +47,23 @@ OPTS = (
         default=4.0,
         help="Seconds that an idle connection is kept; must stay below the time after which plugins close theirs.",
     ),
-    cfg.Opt("ca_file", type=PATH, help="The PEM file of the authorities to trust; unset: the system's."),
+    cfg.Opt(
+        "ca_file",
+        type=PATH,
+        help="The PEM file of the authorities to trust, reloaded when it changes; unset: the system's.",
+    ),
     cfg.BoolOpt("verify", default=True, help="Whether certificates are verified; false trusts anybody."),
+    cfg.Opt(
+        "client_certificate",
+        type=PATH,
+        help="The PEM file of the certificate and its chain to present to plugins and MSB (mTLS), reloaded when it or "
+        "its key changes; unset: none is presented.",
+    ),
+    cfg.Opt(
+        "client_key",
+        type=PATH,
+        help="The PEM file of client_certificate's key, without a passphrase; set both or none.",
+    ),
     cfg.IntOpt(
         "replay_limit",
         default=65536,
@@ -56,5 +71,12 @@ OPTS = (
         max=1048576,
         help="Bytes of a request body that is held so that the request can be sent again; 0: only requests without a "
         "body are sent again.",
+    ),
+    cfg.IntOpt(
+        "retry_percent",
+        default=20,
+        min=0,
+        max=100,
+        help="Requests that may be sent again, in percent of those sent to the same plugin, and ten at once; 0: none.",
     ),
 )

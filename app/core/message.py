@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Headers = list[tuple[bytes, bytes]]
 """Names and values in their order and spelling, repeated ones repeated."""
@@ -25,23 +25,47 @@ class Body(Protocol):
         """The next bytes, at most `size`; `b""` at the end, and only there: a body cut short raises."""
 
 
-class Request:
-    """What a handler gets. `target` is the raw origin-form, query included; `client` the peer's address.
+class Hop(NamedTuple):
+    """How a request came to us: the peer's address ("" where it has none, as on a Unix socket), the scheme, the host
+    that was asked for ("" in an HTTP/1.0 request without one), and the version of HTTP, `1.1` or `1.0`."""
 
-    `route` (a template) and `plugin` are set by who serves it, for metrics and logs.
+    peer: str = ""
+    scheme: str = "http"
+    host: str = ""
+    version: str = "1.1"
+
+
+class Request:
+    """What a handler gets. `target` is the raw origin-form, query included; `client` the address it counts for, which
+    is the peer's own unless that is a trusted proxy.
+
+    `route` (a template) and `plugin` are set by who serves it, for metrics and logs; `user` is the caller's name where
+    callers authenticate.
     """
 
-    __slots__ = ("body", "client", "headers", "method", "plugin", "request_id", "route", "target")
+    __slots__ = ("body", "client", "headers", "hop", "method", "plugin", "request_id", "route", "target",
+                 "user")  # fmt: skip
 
-    def __init__(self, method: str, target: bytes, headers: Headers, body: Body, request_id: str, client: str) -> None:
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        body: Body,
+        request_id: str,
+        client: str,
+        hop: Hop = Hop(),  # noqa: B008  a value that nobody can change
+    ) -> None:
         self.method = method
         self.target = target
         self.headers = headers
         self.body = body
         self.request_id = request_id
         self.client = client
+        self.hop = hop
         self.route = ""
         self.plugin = ""
+        self.user = ""
 
 
 class Response:

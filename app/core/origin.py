@@ -36,13 +36,17 @@ class Origin(NamedTuple):
 def parse_origin(url: str) -> tuple[Origin, str]:
     """The origin of `http(s)://host[:port][/base]`, and its base path without a slash at the end.
 
-    Raises `ValueError` with what is wrong.
+    Raises `ValueError` with what is wrong, in words that quote nothing: a password is a URL's part too.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("its host or its port is not valid") from None
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         raise ValueError("it is not of the form http(s)://host:port")
     if "@" in parts.netloc or parts.query or parts.fragment or not VISIBLE.fullmatch(url):
         raise ValueError("it holds more than http(s)://host:port/base")
-    if parts.port == 0:
+    if port == 0:
         raise ValueError("its port is 0")
-    return Origin(parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]), parts.path.rstrip("/")
+    return Origin(parts.scheme, parts.hostname, port or DEFAULT_PORTS[parts.scheme]), parts.path.rstrip("/")

@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 
 from app.core.origin import Origin, parse_origin
 from app.core.region import Region
-from app.errors import ConfigurationError, PluginUnknown
+from app.errors import ConfigurationError, PluginUnknown, quoted
 
 BUILT_IN = Path(__file__).parent.parent / "data" / "provider-plugin.json"
 
@@ -113,7 +113,7 @@ def _plugin(fields: Mapping[str, object], where: str) -> Plugin | None:
         stripped = prefix.rstrip("/") if "strip_prefix" in fields else None
         return Plugin(name, parse_origin(url) if url else None, stripped)
     except ValueError as error:
-        raise ConfigurationError(f"{where}.endpoint {url!r}: {error}") from None
+        raise ConfigurationError(f"{where}.endpoint {quoted(url)}: {error}") from None
 
 
 def _object(value: object, where: str) -> Mapping[str, object]:

@@ -38,9 +38,7 @@ def load_regions(path: Path) -> FileInventory:
     except OSError as error:
         raise ConfigurationError(f"cannot read the regions file {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"the regions file {path} is no YAML or JSON: {' '.join(str(error).split())}"
-        ) from None
+        raise ConfigurationError(f"the regions file {path} is no YAML or JSON{_place(error)}") from None
     if isinstance(document, dict):
         document = document.get("cloud-region")
     if not isinstance(document, list):
@@ -52,6 +50,15 @@ def load_regions(path: Path) -> FileInventory:
             raise ConfigurationError(f"the regions file {path}, entry {number}: {region.vim_id} is there twice")
         regions[region] = entry
     return FileInventory(regions, str(path))
+
+
+def _place(error: Exception) -> str:
+    """Only where: what is wrong would be told with the file's own words, and a cloud-region of A&AI's may hold the
+    password of its cloud."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return ""
+    return f": see line {mark.line + 1}, column {mark.column + 1}; a text with special characters stands in quotes"
 
 
 def _region(entry: object, where: str) -> Region:

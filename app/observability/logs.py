@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
+from typing import Any
 
 from oslo_config import cfg
 from oslo_log import log
@@ -38,10 +40,25 @@ def set_up(form: str, level: str) -> None:
     logging.captureWarnings(True)
 
 
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, line ends of every kind, and surrogates, which no output takes."""
+
+
 class PlainFormatter(logging.Formatter):
-    """In UTC, as the access lines are."""
+    """In UTC, as the access lines are. What a record quotes of a client or of A&AI ends no line: only a traceback has
+    several, which are indented, so that none of them looks like a record."""
 
     converter = staticmethod(time.gmtime)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name is the base class's
+        return _printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return "\n".join("  " + _printable(line) for line in super().formatException(ei).split("\n"))
+
+
+def _printable(line: str) -> str:
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode-escape").decode(), line)
 
 
 class JsonFormatter(logging.Formatter):
@@ -69,9 +86,9 @@ def _second(seconds: int) -> str:
     return time.strftime(DATES, time.gmtime(seconds))
 
 
-AccessLog = Callable[[str, str, str, str, str, int, float], None]
-"""Takes request id, client, method, path (without its query, which may hold what is nobody's business), plugin,
-status, and seconds."""
+AccessLog = Callable[[str, str, str, str, str, str, int, float], None]
+"""Takes request id, client, user (empty where callers do not authenticate), method, path (without its query, which may
+hold what is nobody's business), plugin, status, and seconds."""
 
 
 def to_stdout(line: bytes) -> None:
@@ -86,21 +103,31 @@ def access_log(form: str, write: Callable[[bytes], object] = to_stdout) -> Acces
 
 
 def _json_access(write: Callable[[bytes], object]) -> AccessLog:
-    def line(request_id: str, client: str, method: str, path: str, plugin: str, status: int, seconds: float) -> None:
+    def line(
+        request_id: str, client: str, user: str, method: str, path: str, plugin: str, status: int, seconds: float
+    ) -> None:
         write(
             f'{{"time": "{_timestamp(time.time())}", "level": "INFO", "logger": "access", '
-            f'"request_id": {quoted(request_id)}, "client": "{client}", "method": "{method}", "path": {quoted(path)}, '
+            f'"request_id": {quoted(request_id)}, "client": "{client}", '
+            f'{_field(user) if user else ""}"method": "{method}", "path": {quoted(path)}, '
             f'"plugin": "{plugin}", "status": {status}, "duration_ms": {seconds * 1000:.1f}}}\n'.encode()
         )
 
     return line
 
 
+def _field(user: str) -> str:
+    return f'"user": {quoted(user)}, '
+
+
 def _plain_access(write: Callable[[bytes], object]) -> AccessLog:
-    def line(request_id: str, client: str, method: str, path: str, plugin: str, status: int, seconds: float) -> None:
+    def line(
+        request_id: str, client: str, user: str, method: str, path: str, plugin: str, status: int, seconds: float
+    ) -> None:
         write(
             f"{_timestamp(time.time())} INFO access {request_id} {client} "
-            f"{method} {path} {plugin or '-'} {status} {seconds * 1000:.1f}ms\n".encode()
+            f"{method} {path} {plugin or '-'} {status} {seconds * 1000:.1f}ms"
+            f"{' ' + quoted(user) if user else ''}\n".encode()
         )
 
     return line

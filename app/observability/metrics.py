@@ -94,6 +94,12 @@ class Metrics:
             "stale": counter("inventory_cache_stale", "Remembered regions served while the inventory failed"),
         }
         self._inventory = histogram("inventory_request_duration_seconds", "Requests to the inventory")
+        self._certificates = gauge(
+            "tls_certificate_not_after_timestamp_seconds",
+            "The end of the certificate that is presented to clients (server), plugins (upstream) or A&AI (aai)",
+            ("role",),
+            "livemin",
+        )
         gauge("workers", "Workers that serve", (), "livesum").set(1)
         labels = ("version", "framework", "python")
         build = gauge("build_info", "What serves", labels, "livemax")
@@ -116,6 +122,10 @@ class Metrics:
 
     def in_flight(self, count: int) -> None:
         self._in_flight.set(count)
+
+    def certificate(self, role: str, not_after: float) -> None:
+        """`role`: server, upstream or aai; `not_after` in seconds since the epoch."""
+        self._certificates.labels(role).set(not_after)
 
     def inventory_cache(self, event: str) -> None:
         """`event`: hit, miss or stale."""

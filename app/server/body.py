@@ -48,6 +48,11 @@ class RequestBody:
         self._on_space = on_space
 
     @property
+    def failed(self) -> bool:
+        """Whether no more will come though it is not whole: where another request would begin is not known."""
+        return self._error is not None
+
+    @property
     def full(self) -> bool:
         return self._held >= HIGH_WATER
 

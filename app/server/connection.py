@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import select
 import socket
+import ssl
 import time
 from typing import Protocol
 
@@ -16,14 +17,14 @@ from greenlet import getcurrent, greenlet
 
 from app.core.headers import request_id as request_id_of
 from app.core.ids import new_id
-from app.errors import BrokerError, ClientGone, RequestTimeout, Unavailable
-from app.net.loop import Loop
+from app.errors import BrokerError, ClientGone, Forbidden, RequestTimeout, Unavailable
+from app.net.loop import WRITE, Loop
 from app.server.body import RequestBody
 from app.server.crowd import Crowd, Place
 from app.server.download import AGAIN
 from app.server.exchange import Application, Environ, Exchange, refusal
 from app.server.limits import Limits
-from app.server.link import Link
+from app.server.link import LINGER_TIME, Link
 from app.server.pace import Pace
 from app.server.protocol import Head, RequestParser
 
@@ -47,7 +48,9 @@ class Server(Protocol):
     draining: bool
     no_body: RequestBody
     waiting: set[Connection]
+    guarded: bool
 
+    def anonymous(self, head: Head, sock: socket.socket) -> bool: ...
     def refusal(self, head: Head, *, uploading: bool) -> BrokerError | None: ...
     def environ(self, head: Head, body: RequestBody, peer: str) -> Environ: ...
     def refused(self, error: BrokerError, request_id: str, peer: str, head: Head | None) -> None: ...
@@ -57,7 +60,7 @@ class Server(Protocol):
 class Connection(Link):
     """One accepted socket, from its first byte to its close."""
 
-    __slots__ = ("_active", "_exchange", "_greenlet", "_parser", "_rest", "_server", "peer")
+    __slots__ = ("_active", "_exchange", "_greenlet", "_parser", "_rest", "_server", "_used", "peer")
 
     def __init__(self, server: Server, sock: socket.socket, peer: str) -> None:
         super().__init__(server, sock)
@@ -68,6 +71,7 @@ class Connection(Link):
         self._greenlet: greenlet | None = None
         self._rest = b""
         self._active = 0.0
+        self._used = False
 
     @property
     def idle(self) -> bool:
@@ -82,10 +86,15 @@ class Connection(Link):
             return
         try:
             data = self.sock.recv(RECEIVE)
+        except ssl.SSLWantWriteError:
+            self._await_space()
+            return
         except AGAIN:
             self._listen()
             return
-        except OSError:
+        except OSError as error:
+            if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+                LOG.info("TLS with %s failed: %s", self.peer, error.reason)
             self._lost()
             return
         try:
@@ -93,6 +102,17 @@ class Connection(Link):
         except Exception:  # the edge of a hub callback: the hub would stop listening, and leave the connection open
             LOG.exception("a connection failed")
             self.abort()
+
+    def _await_space(self) -> None:
+        """TLS has to send before it can read. While an answer is being written its writer waits for the socket, and
+        `watch` comes back here: to ask again at once, since there is more to read, would take all of the CPU."""
+        self._stop_listening()
+        if self._exchange is None:
+            self._listener = self._server.loop.listen(WRITE, self.sock.fileno(), self._writable)
+
+    def _writable(self, _: int) -> None:
+        self._stop_listening()
+        self.readable()
 
     def _received(self, data: bytes) -> None:
         if self._linger >= 0:
@@ -126,6 +146,8 @@ class Connection(Link):
                 data = parser.feed(data)
         except BrokerError as error:
             self._stop_listening()
+            if self._exchange is not None:
+                self._exchange.close = True  # where the next request would begin is not known
             body.fail(error)
             return
         pieces = parser.pieces.copy()
@@ -172,6 +194,10 @@ class Connection(Link):
         parser, server = self._parser, self._server
         head = parser.head
         assert head is not None
+        self._used = True
+        if server.guarded and server.anonymous(head, self.sock):
+            self._refuse(Forbidden("Present a client certificate of an authority in the broker's tls.client_ca_file."))
+            return
         body = self._begin_body(head, rest)
         error = server.refusal(head, uploading=not body.complete)
         if error is not None:
@@ -182,7 +208,7 @@ class Connection(Link):
         environ = server.environ(head, body, self.peer)
         exchange = self._exchange = Exchange(self, head, body, environ, server.limits.drain)
         self._move(self._place_served())
-        exchange.close = exchange.close or server.draining
+        exchange.close = exchange.close or server.draining or body.failed
         server.loop.run(self._serve, exchange)
         if self._exchange is exchange:
             server.waiting.add(self)  # most answers are there before anybody would look
@@ -239,7 +265,7 @@ class Connection(Link):
         except ClientGone:
             exchange.close = True
             self._exchange = None
-            self.abort()  # what the kernel still holds for it is for nobody
+            self.abort() if exchange.started else self.close()  # a slow reader shall not take its part for the whole
             raise
         except Exception as error:  # the edge of a request: whatever it was, the next one is served
             self._failed(exchange, error)
@@ -321,9 +347,10 @@ class Connection(Link):
         if exchange is None:
             if self._place is crowd.heads:
                 self._refuse(Unavailable("The broker has no connection to spare; send the request again, at once."))
-            elif self.idle:
-                self.shed()
-            else:
+                return
+            if self.idle:
+                self.readable()  # a request that has come already is answered
+            if self._exchange is None:
                 self.close()
         elif self._place is crowd.downloads:
             self._waiter.throw(ClientGone())
@@ -342,7 +369,9 @@ class Connection(Link):
         """Drain: close now if nothing would be lost, else after the response."""
         if self.idle:
             self.readable()  # a request that has come already is answered
-        if self.idle:
+        if self.idle and isinstance(self.sock, ssl.SSLSocket) and not self._used:  # it shakes hands, and its request
+            self.deadline = min(self.deadline, time.monotonic() + LINGER_TIME)  # is on its way
+        elif self.idle:
             self.close()
         elif self._exchange is not None:
             self._exchange.close = True

@@ -43,12 +43,11 @@ class Download:
         """Send all of it; raises `ClientGone`, also for a client that is too slow."""
         self._active = time.monotonic()
         while rest:
-            self._unread = _unread(self._sock)
-            self._wait()
             try:
-                rest = rest[self._sock.send(rest) :]
+                rest = rest[self._sock.send(rest) :]  # TLS takes a record of 16 KiB at a time, though there is space
             except AGAIN:
-                continue
+                self._unread = _unread(self._sock)
+                self._wait()
             except OSError:
                 raise ClientGone from None
 

@@ -1,17 +1,19 @@
 """One request and its response: the WSGI side of the server (PEP 3333).
 
-What goes out is valid whatever the application gives: no CR, LF or NUL in a header, framing that fits
-the body, no body where none is allowed (RFC 9110, 6.4.1; RFC 9112, 6).
+What goes out is valid whatever the application gives: no control byte in a header, names that are tokens,
+framing that fits the body, no body where none is allowed (RFC 9110, 5.1, 5.5 and 6.4.1; RFC 9112, 4 and 6).
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from types import TracebackType
 from typing import Any, Protocol
 
+from app.core.headers import well_formed
 from app.errors import BrokerError
 from app.server.body import RequestBody
 from app.server.protocol import Head
@@ -28,6 +30,17 @@ HOP_BY_HOP = frozenset(
 )
 """The server's own to send: PEP 3333 forbids them to applications."""
 
+STATUS = re.compile(r"[2-9][0-9]{2} [\t\x20-\x7e\x80-\xff]*")
+"""RFC 9112, 4: the space is there without a reason too. A final one (RFC 9110, 15.2)."""
+
+TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""RFC 9110, 5.6.2."""
+
+_keys: dict[str, str] = {}
+_KEYS_LIMIT = 2048
+_KEY_LONGEST = 64
+"""Valid header names and the same in lower case, so that each is checked once; bounded, since plugins make them."""
+
 
 class Sink(Protocol):
     """Where a response's bytes go; blocks its greenlet while the peer takes none; raises `ClientGone`."""
@@ -42,8 +55,8 @@ class BrokenResponseError(Exception):
 class Exchange:
     """Runs the application for one request and frames its response."""
 
-    __slots__ = ("_chunked", "_drain", "_headers", "_length", "_sent", "_sink", "_status", "body", "close", "environ",
-                 "head", "started")  # fmt: skip
+    __slots__ = ("_chunked", "_code", "_drain", "_headers", "_length", "_sent", "_sink", "_status", "body", "close",
+                 "environ", "head", "started")  # fmt: skip
 
     def __init__(self, sink: Sink, head: Head, body: RequestBody, environ: Environ, drain: int) -> None:
         """`drain`: bytes of an unread body for which the connection is kept."""
@@ -55,6 +68,7 @@ class Exchange:
         self.close = not head.keep_alive
         self.started = False
         self._status = ""
+        self._code = 0
         self._headers: list[tuple[str, str]] = []
         self._chunked = False
         self._length: int | None = None
@@ -64,7 +78,7 @@ class Exchange:
         """Call the application and send its response whole; raises if it could not be sent whole."""
         iterable = application(self.environ, self.start_response)
         try:
-            if isinstance(iterable, list | tuple) and len(iterable) < 2:
+            if isinstance(iterable, list | tuple) and len(iterable) < 2 and not self.started:
                 self._send_only(iterable[0] if iterable else b"")
             else:
                 for piece in iterable:
@@ -85,7 +99,12 @@ class Exchange:
             raise exc_info[1]
         if self._status and not exc_info:
             raise BrokenResponseError("the application started its response twice")
-        self._status, self._headers = status, headers
+        self._status, self._headers = status if len(status) > 3 else f"{status} ", headers
+        if not STATUS.fullmatch(self._status):
+            raise BrokenResponseError(
+                "the application's status is not a final one of three digits, a space and a reason"
+            )
+        self._code = int(status[:3])
         return self.write
 
     def write(self, piece: bytes) -> None:
@@ -128,18 +147,13 @@ class Exchange:
             raise BrokenResponseError("the application gave less than its Content-Length")
 
     def _bodiless(self) -> bool:
-        return self.head.method == "HEAD" or self._code() in BODILESS
-
-    def _code(self) -> int:
-        return int(self._status[:3])
+        return self.head.method == "HEAD" or self._code in BODILESS
 
     def _start(self, known: int | None) -> bytes:
         """The response's head; `known` is the body's length when it is known to be the whole."""
         if not self._status:
             raise BrokenResponseError("the application did not start its response")
-        code = self._code()
-        if code < 200 or code == 101:
-            raise BrokenResponseError("the application's status is not a final one")
+        code = self._code
         lines, length, dated = self._fields()
         if code == 204:
             length = None
@@ -148,7 +162,7 @@ class Exchange:
         self._length = length
         if not dated:
             lines.append(_date())
-        if self.body.present and not self.body.complete and (self.head.expect or not self._drainable()):
+        if self.body.present and not self.body.complete and (self.head.expect or code == 408 or not self._drainable()):
             self.close = True
         if self.close:
             lines.append("Connection: close\r\n")
@@ -181,16 +195,26 @@ class Exchange:
         length: int | None = None
         dated = False
         for name, value in self._headers:
-            key = name.lower()
+            key = _keys.get(name) or _key(name)
             if key in HOP_BY_HOP:
                 continue
             if key == "content-length":
                 repeated, length = length is not None, _length(value, length)
-                if repeated or self._code() == 204:
+                if repeated or self._code == 204:
                     continue
             dated = dated or key == "date"
-            lines.append(f"{name}: {value}\r\n")
+            lines.append(name + ": " + value + "\r\n")  # which takes nothing but texts
         return lines, length, dated
+
+
+def _key(name: str) -> str:
+    """A header's name in lower case; raises `BrokenResponseError` if it is no name."""
+    if not isinstance(name, str) or not TOKEN.fullmatch(name):
+        raise BrokenResponseError("the application gave a header name that is no token")
+    key = name.lower()
+    if len(_keys) < _KEYS_LIMIT and len(name) <= _KEY_LONGEST:
+        _keys[name] = key
+    return key
 
 
 def _length(value: str, before: int | None) -> int:
@@ -200,12 +224,14 @@ def _length(value: str, before: int | None) -> int:
 
 
 def _checked(status_line: str, lines: list[str]) -> bytes:
-    """The head's bytes; each line ends once, and nowhere else is a CR, LF or NUL (RFC 9112, 11.1)."""
-    block = status_line + "".join(lines)
-    count = len(lines) + 1
-    if block.count("\n") != count or block.count("\r") != count or "\0" in block:
-        raise BrokenResponseError("the application gave a CR, LF or NUL in a header")
-    return (block + "\r\n").encode("latin-1")
+    """The head's bytes; each line ends once, and nowhere else is a control byte."""
+    try:
+        head = (status_line + "".join(lines) + "\r\n").encode("latin-1")
+    except UnicodeEncodeError:
+        raise BrokenResponseError("the application gave a header that is not latin-1") from None
+    if not well_formed(head, len(lines) + 2):
+        raise BrokenResponseError("the application gave a control byte in a header")
+    return head
 
 
 _dates: dict[int, str] = {}

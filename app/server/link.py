@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 import struct
 import time
 from typing import Protocol
 
 from app.errors import ClientGone
 from app.net.loop import READ, Loop, Waiter
+from app.net.tls import end_tls
 from app.server.crowd import Crowd, Place
 from app.server.download import AGAIN, Download
 from app.server.limits import Limits
@@ -130,7 +130,7 @@ class Link:
         self._linger = LINGER_BYTES
         self._move(self._host.crowd.leaving)
         self.deadline = time.monotonic() + LINGER_TIME
-        self._notify()
+        end_tls(self.sock)
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:
@@ -152,17 +152,8 @@ class Link:
         self.closed = True
         self._stop_listening()
         if in_order:
-            self._notify()
+            end_tls(self.sock)
         self._move(None)
         self._host.loop.timed.discard(self)
         self.sock.close()
         self._on_close()
-
-    def _notify(self) -> None:
-        """TLS's own end: without it the client cannot tell this close from a cut (RFC 8446, 6.1)."""
-        if not isinstance(self.sock, ssl.SSLSocket):
-            return
-        try:
-            self.sock.unwrap()
-        except OSError:
-            LOG.debug("the client does not wait for the end of TLS")

@@ -1,16 +1,19 @@
 """From a client's bytes to requests: llhttp, and the strict checks that it leaves to its user.
 
 Knows no socket and no clock. The one rule above all others: no byte sequence is read here as other
-requests than a strict peer reads (RFC 9112). So the parser is fed exactly one message at a time: its
-head up to the blank line, then its body; what follows is the next message's and is given back.
+requests than a strict peer reads (RFC 9112); tests/fuzz holds it against one. So llhttp gets exactly one
+head, up to the blank line, and a fresh one for each; the body is framed here, by what was checked of the
+head; what follows is the next message's and is given back.
 """
 
 from __future__ import annotations
 
 import re
+import socket
 
 import httptools
 
+from app.core.chunked import ChunkedBody
 from app.core.message import Headers
 from app.errors import (
     BadRequest,
@@ -31,24 +34,36 @@ REQUEST_LINE = re.compile(rb'([A-Z][A-Z-]*) ([!"$-~]+) HTTP/1\.([01])\r\n')
 OTHER_VERSION = re.compile(rb"[!-~]+ [!-~]+(?: HTTP/[0-9.]+)?\r?\n")
 TOKEN = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: |\Z)")
 
-HOST = re.compile(r"(?:(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-"""RFC 3986, 3.2.2 and 3.2.3, less the comma, which is how a second Host shows: a host and a port, no userinfo."""
+HOST = re.compile(
+    r"(?:(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+|\[([0-9A-Fa-f:.]+)\])"
+    r"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+)
+"""RFC 3986, 3.2.2 and 3.2.3, less the comma, which is how a second Host shows: a host and a port that exists."""
 
 ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)")
 
 HTTP_2_PREFACE = b"PRI * HTTP/2.0\r\n"
+
+OTHER_PROTOCOLS = ("Invalid method for HTTP", "Expected HTTP/2 Connection Preface")
+"""How llhttp says that it knows a method, but of another protocol: RTSP's DESCRIBE, HTTP/2's PRI."""
 
 NOT_SERVED = frozenset(("CONNECT", "TRACE"))
 
 EMPTY_LINES = 8
 """Before a request line; more are refused."""
 
-CHUNK_OVERHEAD = 16384
-"""Bytes of chunk sizes, extensions and trailers that a body may cost beyond eight times its own length."""
+LENGTH_DIGITS = 18
+"""Of a Content-Length; with more it would overflow the integers of some (RFC 9110, 8.6)."""
+
+FRAMING_LOOKALIKES = frozenset(("CONTENT_LENGTH", "TRANSFER_ENCODING"))
+"""Servers that name headers as CGI does (uWSGI's router among them) frame a body by `Content_Length` too."""
 
 _cgi_names: dict[bytes, str] = {}
 _CGI_NAMES_LIMIT = 2048
 _CGI_NAME_LONGEST = 64
+_valid_hosts: set[str] = set()
+_VALID_HOSTS_LIMIT = 512
+_HOST_LONGEST = 255
 
 
 class Head:
@@ -60,32 +75,36 @@ class Head:
 
     __slots__ = ("expect", "fields", "framed", "headers", "keep_alive", "length", "method", "minor", "target")
 
-    def __init__(self, method: str, target: bytes, minor: int, headers: Headers, keep_alive: bool) -> None:
+    def __init__(self, method: str, target: bytes, minor: int, headers: Headers) -> None:
         self.method = method
         self.target = target
         self.minor = minor
         self.headers = headers
-        self.keep_alive = keep_alive
         if method in NOT_SERVED:
             raise NotImplementedMethod(f"The broker forwards no {method} request.")
         self.fields = fields = _fields(headers)
-        coding = fields.get("HTTP_TRANSFER_ENCODING")
-        length = fields.get("CONTENT_LENGTH")
-        self.framed = coding is not None or length is not None
-        self.length = None if coding is not None else int(length or 0)
+        self._frame(fields.get("HTTP_TRANSFER_ENCODING"), fields.get("CONTENT_LENGTH"))
+        self.keep_alive = _persists(fields.get("HTTP_CONNECTION"), minor)
         self.expect = "HTTP_EXPECT" in fields
-        if coding is not None and (coding.lower() != "chunked" or minor == 0 or length is not None):
-            raise BadRequest("Frame the body by one Content-Length, or by one Transfer-Encoding: chunked in HTTP/1.1.")
         if self.expect and fields["HTTP_EXPECT"].lower() != "100-continue":
             raise ExpectationFailed("Expect only 100-continue.")
         self._check_host(fields.get("HTTP_HOST"))
+
+    def _frame(self, coding: str | None, length: str | None) -> None:
+        """RFC 9112, 6.1 and 6.3: how long the body is."""
+        self.framed = coding is not None or length is not None
+        self.length = None if coding is not None else int(length or 0)
+        if coding is not None and (coding.lower() != "chunked" or self.minor == 0 or length is not None):
+            raise BadRequest("Frame the body by one Content-Length, or by one Transfer-Encoding: chunked in HTTP/1.1.")
+        if length is not None and len(length) > LENGTH_DIGITS:
+            raise BadRequest(f"Send a Content-Length of at most {LENGTH_DIGITS} digits.")
 
     def _check_host(self, host: str | None) -> None:
         """RFC 9112, 3.2 and 3.3: exactly one valid Host in HTTP/1.1; an absolute-form target wins over it."""
         if host is None:
             if self.minor == 1:
                 raise BadRequest("Send exactly one Host header.")
-        elif not HOST.fullmatch(host):
+        elif host not in _valid_hosts and not _is_host(host):
             raise BadRequest("Send exactly one Host header that holds a host and at most a port.")
         if self.target.startswith(b"/"):
             return
@@ -94,10 +113,13 @@ class Head:
                 raise BadRequest("Only OPTIONS has the target '*'.")
             return
         absolute = ABSOLUTE_FORM.fullmatch(self.target)
-        if not absolute or not HOST.fullmatch(absolute[1].decode()):
+        if not absolute or not _is_host(absolute[1].decode()):
             raise BadRequest("Send a request target that begins with '/', or an absolute http URL without userinfo.")
         self.fields["HTTP_HOST"] = absolute[1].decode()
-        self.target = absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
+        if absolute[2].startswith(b"/"):
+            self.target = absolute[2]
+        else:  # RFC 9112, 3.2.4: OPTIONS without a path is for the server as a whole
+            self.target = b"*" if self.method == "OPTIONS" and not absolute[2] else b"/" + absolute[2]
 
 
 class RequestParser:
@@ -106,12 +128,11 @@ class RequestParser:
     `feed` raises the error to answer with; after that the connection is of no further use.
     """
 
-    __slots__ = ("_body", "_fed", "_headers", "_headers_complete", "_keep_alive", "_limits", "_llhttp",
-                 "_raw", "_skipped", "_tail", "complete", "head", "pieces")  # fmt: skip
+    __slots__ = ("_chunks", "_fed", "_headers", "_headers_complete", "_left", "_limits", "_llhttp",
+                 "_raw", "_skipped", "complete", "head", "pieces")  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._llhttp = httptools.HttpRequestParser(self)
         self.pieces: list[bytes] = []
         self.reset()
 
@@ -121,11 +142,11 @@ class RequestParser:
         self.complete = False
         self.pieces.clear()
         self._headers: Headers = []
+        self._llhttp = httptools.HttpRequestParser(self)
         self._headers_complete = False
-        self._keep_alive = False
+        self._chunks: ChunkedBody | None = None
         self._raw = b""
-        self._tail = b""
-        self._fed = self._body = self._skipped = 0
+        self._fed = self._left = self._skipped = 0
 
     @property
     def started(self) -> bool:
@@ -141,11 +162,13 @@ class RequestParser:
         """Take bytes up to the end of the current message at the most, and return what is left over."""
         if self.head is None:
             return self._feed_head(data)
-        if self.head.length is None:
-            return self._feed_chunked(data)
-        needed = self.head.length - self._body
-        self._execute(data[:needed])
-        return data[needed:]
+        if self._chunks is not None:
+            return self._feed_chunked(self._chunks, data)
+        piece, rest = data[: self._left], data[self._left :]
+        self.pieces.append(piece)
+        self._left -= len(piece)
+        self.complete = self._left == 0
+        return rest
 
     def _feed_head(self, data: bytes) -> bytes:
         raw = self._raw + data if self._raw else data
@@ -189,79 +212,46 @@ class RequestParser:
             raise _refusal(raw)
         if len(self._headers) > self._limits.header_count:
             raise HeadersTooLarge(f"Send at most {self._limits.header_count} header lines.")
-        self.head = Head(line[1].decode(), line[2], int(line[3]), self._headers, self._keep_alive)
-        self._fed = 0
+        self.head = head = Head(line[1].decode(), line[2], int(line[3]), self._headers)
+        if head.length is None:
+            self._chunks = ChunkedBody()
+        else:
+            self._left = head.length
+            self.complete = head.length == 0
 
-    def _feed_chunked(self, data: bytes) -> bytes:
-        """Feed up to each blank line, since one ends the last chunk and httptools does not tell where that was."""
-        start = 0
-        while start < len(data):
-            end = self._blank_line_end(data, start)
-            self._fed += end - start
-            self._execute(data[start:end])
-            if self._fed > CHUNK_OVERHEAD + 9 * self._body:
-                raise BadRequest("Send fewer bytes of chunk extensions and trailers.")
-            if self.complete:
-                return data[end:]
-            start = end
-        self._tail = (self._tail + data)[-3:]
-        return b""
-
-    def _blank_line_end(self, data: bytes, start: int) -> int:
-        if start == 0 and self._tail:
-            seam = (self._tail + data[:3]).find(BLANK_LINE)
-            if seam >= 0:
-                return seam + 4 - len(self._tail)
-        found = data.find(BLANK_LINE, start)
-        return len(data) if found < 0 else found + 4
+    def _feed_chunked(self, chunks: ChunkedBody, data: bytes) -> bytes:
+        try:
+            piece, rest = chunks.feed(data)
+        except ValueError as error:
+            raise BadRequest(f"Send a valid chunked body: {error}.") from None
+        if piece:
+            self.pieces.append(piece)
+        self.complete = chunks.complete
+        return rest
 
     def _execute(self, data: bytes) -> None:
         try:
             self._llhttp.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._ignore_upgrade()
+            return  # RFC 9110, 7.8: it may be ignored; Java's HttpClient asks for h2c with each first request
         except httptools.HttpParserError as error:
             raise self._translate(error) from None
 
-    def _ignore_upgrade(self) -> None:
-        """RFC 9110, 7.8: an Upgrade may be ignored. llhttp has skipped the body: frame it by a fresh parser.
-
-        Java's HttpClient asks for h2c with each first request.
-        """
-        self._begin(self._raw)
-        head = self.head
-        if head is None or head.length == 0:
-            return
-        self.complete = False
-        framing = b"Transfer-Encoding: chunked" if head.length is None else b"Content-Length: %d" % head.length
-        self._llhttp = httptools.HttpRequestParser(self)
-        self._llhttp.feed_data(b"POST / HTTP/1.1\r\nHost: body\r\n" + framing + BLANK_LINE)
-
     def _translate(self, error: Exception) -> BrokerError:
-        if self.head is not None:
-            return BadRequest(f"Send a valid chunked body: {error}.")
-        if isinstance(error, httptools.HttpParserInvalidMethodError) and TOKEN.match(self._raw):
-            return NotImplementedMethod("Use a method of HTTP that the broker knows.")
         if self._raw.startswith(HTTP_2_PREFACE) or "HTTP version" in str(error):
             return VersionNotSupported("Use HTTP/1.1 or HTTP/1.0.")
+        unknown = isinstance(error, httptools.HttpParserInvalidMethodError) or str(error).startswith(OTHER_PROTOCOLS)
+        if unknown and TOKEN.match(self._raw):
+            return NotImplementedMethod("Use a method of HTTP that the broker knows.")
         return BadRequest(f"Send a valid HTTP/1.1 request: {error}.")
 
     # llhttp's callbacks.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.head is None:  # else a trailer, which is dropped (RFC 9110, 6.5.1)
-            self._headers.append((name, value.rstrip(b" \t")))
+        self._headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         self._headers_complete = True
-        self._keep_alive = self._llhttp.should_keep_alive()  # llhttp forgets it with the message's end
-
-    def on_body(self, piece: bytes) -> None:
-        self._body += len(piece)
-        self.pieces.append(piece)
-
-    def on_message_complete(self) -> None:
-        self.complete = True
 
 
 def _refusal(raw: bytes) -> BrokerError:
@@ -269,6 +259,32 @@ def _refusal(raw: bytes) -> BrokerError:
     if OTHER_VERSION.match(raw) and not re.match(rb"[^\r\n]* HTTP/1\.[01]\r\n", raw):
         return VersionNotSupported("Use HTTP/1.1 or HTTP/1.0.")
     return BadRequest("Send a request line of a method, one space, a target of visible ASCII, one space, HTTP/1.1.")
+
+
+def _persists(connection: str | None, minor: int) -> bool:
+    """Whether the connection goes on after this message (RFC 9112, 9.3); llhttp prefers keep-alive in HTTP/1.0."""
+    if connection is None:
+        return minor == 1
+    options = {option.strip(" \t") for option in connection.lower().split(",")}
+    return "close" not in options and (minor == 1 or "keep-alive" in options)
+
+
+def _is_host(host: str) -> bool:
+    """Whether it is a valid value of Host; a few that are get remembered."""
+    match = HOST.fullmatch(host)
+    if match is None or (match[1] is not None and not _is_ipv6(match[1])):
+        return False
+    if len(_valid_hosts) < _VALID_HOSTS_LIMIT and len(host) <= _HOST_LONGEST:
+        _valid_hosts.add(host)
+    return True
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6, text)
+    except OSError:
+        return False
+    return True
 
 
 def _fields(headers: Headers) -> dict[str, str]:
@@ -286,6 +302,8 @@ def _cgi_name(name: bytes) -> str:
     """The environ's key of a header. One with an underscore gets a key that no header's name gives (as in nginx,
     where it is dropped): `X_A` must not pass for `X-A`."""
     key = name.decode("latin-1").upper()
+    if key.replace("-", "_") in FRAMING_LOOKALIKES and "_" in key:
+        raise BadRequest("Spell Content-Length and Transfer-Encoding with hyphens.")
     if "_" in key:
         key = "multicloud.underscore." + key
     elif key in ("CONTENT-LENGTH", "CONTENT-TYPE"):

@@ -42,10 +42,13 @@ class Server:
         application: Application,
         *,
         limits: Limits,
-        tls: ssl.SSLContext | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
         exempt: frozenset[bytes] = frozenset(),
+        unguarded: frozenset[bytes] | None = None,
         refused: Refused | None = None,
     ) -> None:
+        """`tls` gives the context of each new connection. `unguarded` are the paths that are served without a client
+        certificate too; None: all."""
         self.loop = loop
         self.limits = limits
         self.application = application
@@ -54,6 +57,8 @@ class Server:
         self.waiting: set[Connection] = set()
         self.draining = False
         self._tls = tls
+        self.guarded = unguarded is not None
+        self._unguarded = unguarded or frozenset()
         self._exempt = exempt
         self._refused = refused
         self._connections: set[Connection] = set()
@@ -93,6 +98,11 @@ class Server:
         error = self.crowd.refusal(uploading=uploading)
         return None if error is None or head.target.partition(b"?")[0] in self._exempt else error
 
+    def anonymous(self, head: Head, sock: socket.socket) -> bool:
+        """Whether a request needs a client certificate and came without; one that came was verified by TLS."""
+        certificate = sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None
+        return not certificate and head.target.partition(b"?")[0] not in self._unguarded
+
     def environ(self, head: Head, body: RequestBody, peer: str) -> Environ:
         """PEP 3333's dictionary, but that PATH_INFO is the raw path: `%2F` and `%FF` are the plugin's to decode."""
         path, _, query = head.target.decode("ascii").partition("?")
@@ -125,8 +135,13 @@ class Server:
             return
         try:
             if self._tls is not None:
-                sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                sock = self._tls().wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             connection = Connection(self, sock, peer)
+        except OSError as error:  # TLS asks for the peer's address, and the client has gone
+            LOG.debug("a connection could not be taken: %s", error)
+            sock.close()
+            self._acceptor.released()
+            return
         except Exception:  # the edge of a hub callback: the hub would stop listening for connections, for good
             LOG.exception("a connection could not be taken")
             sock.close()

@@ -31,12 +31,15 @@ class Served:
     """Told when the worker begins to drain: readiness is 503 from then on."""
     in_flight: Callable[[int], None]
     """Told at each tick how many requests are being served."""
+    unguarded: frozenset[bytes] | None = None
+    """The paths that are served to clients without a certificate too; None: all."""
 
 
 @dataclass(frozen=True)
 class Settings:
     limits: Limits
-    tls: ssl.SSLContext | None = None
+    tls: Callable[[], ssl.SSLContext] | None = None
+    """Gives the context of each new connection."""
 
 
 Build = Callable[[Loop, int], Served]
@@ -72,6 +75,7 @@ class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
             limits=self._settings.limits,
             tls=self._settings.tls,
             exempt=served.exempt,
+            unguarded=served.unguarded,
             refused=served.refused,
         )
         loop.every_tick.append(self._tick)

@@ -49,6 +49,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--settle", type=float, default=0.2, help="plugin: seconds until a resource is ready or gone")
     parser.add_argument("--certificate", metavar="FILE", help="serve HTTPS")
     parser.add_argument("--key", metavar="FILE", help="the certificate's key")
+    parser.add_argument("--client-ca", metavar="FILE", help="HTTPS: demand client certificates of these authorities")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input does")
     options = parser.parse_args(argv)
     if options.port is None:
@@ -82,6 +83,9 @@ def _tls(options: argparse.Namespace) -> ssl.SSLContext | None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.certificate, options.key)
+    if options.client_ca:
+        context.load_verify_locations(options.client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 

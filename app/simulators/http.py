@@ -42,6 +42,8 @@ class Asked:
     length: int = 0
     sha256: str = ""
     complete: bool = False
+    certificate: str = ""
+    """The common name of the client's certificate, where one was demanded."""
 
     @property
     def path(self) -> str:
@@ -142,7 +144,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         target = self.requestline.split(" ")[1]
-        asked = Asked(self.command, target, [(name, str(value)) for name, value in self.headers.items()])
+        headers = [(name, str(value)) for name, value in self.headers.items()]
+        asked = Asked(self.command, target, headers, certificate=self._client())
         control = target.startswith("/_")
         if not control:
             with self.server.lock:
@@ -161,6 +164,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._misbehave(fault):
             answer = Answer(int(fault["status"]), {"fault": fault}) if "status" in fault else None
             self._send(answer or self.server.application(asked), fault)
+
+    def _client(self) -> str:
+        presented: Any = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
+        subject = [pair for part in (presented or {}).get("subject", ()) for pair in part]
+        return str(dict(subject).get("commonName", ""))
 
     def _read_body(self, asked: Asked) -> None:
         digest = hashlib.sha256()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import ssl
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from greenlet import getcurrent
 
+from app.core.headers import well_formed
 from app.core.message import Body, Headers
 from app.core.origin import UNIX, Origin
-from app.core.retry import may_send_again
+from app.core.retry import Budget, may_send_again
 from app.errors import UpstreamError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from app.net.loop import Loop
 from app.net.resolver import Address, Resolver
+from app.net.tls import Tls
 from app.upstream.connection import ConnectionLostError, EarlyAnswerError, UpstreamConnection, connect
 from app.upstream.pool import Pool
 
@@ -46,13 +48,17 @@ class UpstreamResponse:
     `idle` is how many seconds the next piece may take.
     """
 
-    __slots__ = ("_connection", "_origin", "_pool", "_total", "headers", "idle", "length", "reason", "status", "whole")
+    __slots__ = (
+        "_connection", "_origin", "_pool", "_total", "headers", "idle", "length", "reason", "status", "version",
+        "whole",
+    )  # fmt: skip
 
     def __init__(self, connection: UpstreamConnection, origin: Origin, pool: Pool, idle: float, *, spent: bool) -> None:
         """`spent`: the request was not sent whole, so that the connection is of no further use."""
         self._total: TotalLimit | None = None
         parser = connection.response
         self.status = parser.status
+        self.version = parser.version
         self.reason = parser.reason.decode("latin-1")
         self.headers = parser.headers
         self.length = parser.length
@@ -131,16 +137,18 @@ class TotalLimit:
 
 
 class Client:
-    """For one worker. `tls` is what https upstreams are checked with."""
+    """For one worker. `tls` gives what new connections to https upstreams are made with, and may change;
+    `retry_share` of the requests to each, from 0 to 1, may be sent again."""
 
     def __init__(
         self,
         loop: Loop,
         resolver: Resolver,
         pool: Pool,
-        tls: ssl.SSLContext,
+        tls: Callable[[], Tls],
         *,
         replay_limit: int = 65536,
+        retry_share: float = 0.2,
         retried: Callable[[], None] = lambda: None,
     ) -> None:
         self._loop = loop
@@ -148,6 +156,7 @@ class Client:
         self._pool = pool
         self._tls = tls
         self._replay_limit = replay_limit
+        self._budgets: defaultdict[Origin, Budget] = defaultdict(lambda: Budget(retry_share))
         self._retried = retried
 
     def send(
@@ -172,11 +181,13 @@ class Client:
     ) -> UpstreamResponse:
         head = _serialise(method, target, headers)
         held = body if isinstance(body, bytes) else self._hold(body)
-        connection = self._pool.take(origin)
+        budget = self._budgets[origin]
+        budget.sent()
+        connection = self._pool.take(origin, self._secured(origin))
         try:
             return self._try(connection, origin, method, head, body if held is None else held, timeouts)
         except ConnectionLostError as lost:
-            if not may_send_again(method, written=lost.written, held=held is not None):
+            if not may_send_again(method, written=lost.written, held=held is not None) or not budget.spend():
                 raise UpstreamGarbled("The upstream closed without an answer.") from None
         self._retried()
         try:
@@ -256,7 +267,7 @@ class Client:
         """To the first of the name's addresses that takes a connection."""
         if origin.scheme == UNIX:
             return connect(self._loop, origin.host, seconds)
-        tls = self._tls if origin.scheme == "https" else None
+        tls = self._secured(origin)
         deadline = time.monotonic() + seconds
         error: UpstreamError = UpstreamRefused(f"{origin.host} has no address.")
         for address in self._resolver.resolve(origin.host, origin.port, seconds):
@@ -268,10 +279,11 @@ class Client:
                     break
         raise error
 
-    def _connect_to(
-        self, address: Address, origin: Origin, seconds: float, tls: ssl.SSLContext | None
-    ) -> UpstreamConnection:
+    def _connect_to(self, address: Address, origin: Origin, seconds: float, tls: Tls | None) -> UpstreamConnection:
         return connect(self._loop, address, seconds, tls, origin.host)
+
+    def _secured(self, origin: Origin) -> Tls | None:
+        return self._tls() if origin.scheme == "https" else None
 
 
 def _send(connection: UpstreamConnection, head: bytes, body: Body | bytes, seconds: float) -> bool:
@@ -299,16 +311,18 @@ def _stream(connection: UpstreamConnection, body: Body, seconds: float) -> bool:
             connection.send(b"0\r\n\r\n", seconds)
     except EarlyAnswerError:
         return False
+    except BaseException:
+        connection.abort()
+        raise
     finally:
         connection.sending(None)
     return True
 
 
 def _serialise(method: str, target: bytes, headers: Headers) -> bytes:
-    """The request's head; each line ends once, and nowhere else is a CR, LF or NUL (RFC 9112, 11.1)."""
+    """The request's head; raises `ValueError` for a header that would not stay one line."""
     lines = [b"%b: %b\r\n" % header for header in headers]
     head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target, b"".join(lines))
-    count = len(headers) + 2
-    if head.count(b"\n") != count or head.count(b"\r") != count or b"\0" in head:
-        raise ValueError("a header to send holds a CR, LF or NUL")
+    if not well_formed(head, len(headers) + 2):
+        raise ValueError("a header to send holds a control byte")
     return head

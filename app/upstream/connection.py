@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import ssl
+import struct
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,17 +14,16 @@ from collections.abc import Callable
 from app.errors import BrokerError, Unavailable, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from app.net.loop import READ, Loop, Waiter
 from app.net.resolver import Address
+from app.net.tls import Tls, end_tls
+from app.upstream.handshake import shake_hands, unwelcome
 from app.upstream.protocol import ResponseParser
 
 RECEIVE = 65536
 HIGH_WATER = 65536
 """Bytes held for a client that reads slowly; above it the upstream is not read either."""
 
+RESET = struct.pack("ii", 1, 0)
 AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-
-MISMATCH = (62, 64)
-"""OpenSSL's verify codes of a wrong hostname and a wrong address."""
 
 
 class ConnectionLostError(Exception):
@@ -42,11 +42,12 @@ class UpstreamConnection:
     """Listens for as long as it lives: an answer needs no arming, and a close in the pool is seen at once."""
 
     __slots__ = ("_error", "_held", "_listener", "_loop", "_parser", "_pieces", "_poll", "_sender", "_waiter",
-                 "_written", "closed", "deadline", "on_idle_end", "sock")  # fmt: skip
+                 "_written", "closed", "deadline", "on_idle_end", "sock", "tls")  # fmt: skip
 
-    def __init__(self, loop: Loop, sock: socket.socket) -> None:
+    def __init__(self, loop: Loop, sock: socket.socket, tls: Tls | None = None) -> None:
         self._loop = loop
         self.sock = sock
+        self.tls = tls
         self.closed = False
         self.deadline = 0.0
         self.on_idle_end: Callable[[UpstreamConnection], None] | None = None
@@ -98,10 +99,10 @@ class UpstreamConnection:
                 data = self.sock.recv(RECEIVE)
             except AGAIN:
                 return
-            except OSError:
-                self._ended(clean=False)
+            except OSError as error:
+                self._ended(error)
             else:
-                self._received(data) if data else self._ended(clean=True)
+                self._received(data) if data else self._ended()
 
     def sending(self, throw: Callable[[BaseException], object] | None) -> None:
         """While set, an answer that comes early is thrown into the greenlet that sends a body."""
@@ -149,6 +150,7 @@ class UpstreamConnection:
             now = time.monotonic()
             deadline = deadline or now + seconds
             self._waiter.wait(deadline - now, UpstreamTimeout("The upstream did not begin its answer in time."))
+        self._raise_if_lost()  # what came with the head may show already that the answer is of no use
 
     def take_all(self) -> bytes | None:
         """The whole body if it has arrived, else None."""
@@ -162,9 +164,9 @@ class UpstreamConnection:
     def piece(self, seconds: float) -> bytes:
         """The next bytes of the body as soon as there are any, `b""` at its end; what is cut short raises."""
         while not self._pieces:
+            self._raise_if_lost()  # first: an answer may end and be garbled in the same bytes
             if self._parser.complete:
                 return b""
-            self._raise_if_lost()
             self._listen()
             self._waiter.wait(seconds, UpstreamTimeout("The upstream paused too long within its answer."))
         piece = self._pieces.popleft()
@@ -180,18 +182,19 @@ class UpstreamConnection:
     # From the hub.
 
     def _readable(self, _: int) -> None:
+        data, cut = b"", None
         try:
             data = self.sock.recv(RECEIVE)
         except AGAIN:
             return
-        except OSError:
-            data = None
+        except OSError as error:
+            cut = error
         if self.on_idle_end is not None:  # in the pool: a close, or bytes that nobody asked for
             self.on_idle_end(self)
         elif data:
             self._received(data)
         else:
-            self._ended(clean=data is not None)
+            self._ended(cut)
 
     def _received(self, data: bytes) -> None:
         parser = self._parser
@@ -210,13 +213,16 @@ class UpstreamConnection:
         if parser.head_complete:
             self._advance()
 
-    def _ended(self, *, clean: bool) -> None:
-        """A body that ends with the connection is whole only if that was closed in order (RFC 9112, 8)."""
+    def _ended(self, cut: OSError | None = None) -> None:
+        """A body that ends with the connection is whole only if that was closed in order (RFC 9112, 8), not cut."""
         self._stop_listening()
-        if clean and self._parser.end():
+        if self._parser.complete or (cut is None and self._parser.end()):
+            self._parser.reusable = False
             self._advance()
         elif self._parser.started:
             self._fail(UpstreamGarbled("The upstream closed within its answer."))
+        elif cut is not None and self.tls is not None and (message := unwelcome(cut, self.tls)) is not None:
+            self._fail(UpstreamRefused(message))
         else:
             self._fail(ConnectionLostError(written=self._written))
 
@@ -258,29 +264,48 @@ class UpstreamConnection:
         """Whether a connection from the pool was closed, or has bytes that nobody asked for (rule 16)."""
         if self.closed:
             return True
-        if isinstance(self.sock, ssl.SSLSocket):  # bytes may be a session ticket: there the hub's last look counts
+        if not self._poll.poll(0):
             return False
-        return bool(self._poll.poll(0))
+        if self.tls is None:
+            return True
+        try:
+            self.sock.recv(1)
+        except AGAIN:  # TLS's own: a session ticket
+            return False
+        except OSError:
+            return True
+        return True
 
     def expire(self) -> None:
         """From the hub: idle in the pool for too long."""
         if self.on_idle_end is not None:
             self.on_idle_end(self)
 
-    def close(self) -> None:
+    def abort(self) -> None:
+        """Close by a reset, within a request: an end in order would wait behind all that the upstream does not take."""
         if not self.closed:
-            self.closed = True
-            self._stop_listening()
-            self.sock.close()
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            self.close()
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        in_order = self.reusable
+        self.closed = True
+        self._stop_listening()
+        if in_order:  # what is cut is not to look like an end
+            end_tls(self.sock)
+        self.sock.close()
 
 
 def connect(
-    loop: Loop, address: Address | str, seconds: float, tls: ssl.SSLContext | None = None, name: str = ""
+    loop: Loop, address: Address | str, seconds: float, tls: Tls | None = None, name: str = ""
 ) -> UpstreamConnection:
-    """Open a connection to an address, or to the path of a Unix socket, within `seconds`.
+    """Open a connection to an address, or to the path of a Unix socket, within `seconds`, the TLS handshake included.
 
     With `tls` the certificate is checked for `name`. Raises `UpstreamRefused` or `UpstreamTimeout`.
     """
+    deadline = time.monotonic() + seconds
     family = socket.AF_UNIX if isinstance(address, str) else address.family
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -294,11 +319,11 @@ def connect(
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _connect(loop, sock, address if isinstance(address, str) else address.sockaddr, seconds)
         if tls is not None:
-            sock = _shake_hands(loop, sock, tls, name, seconds)
+            sock = shake_hands(loop, sock, tls, name, deadline - time.monotonic())
     except BaseException:
         sock.close()
         raise
-    return UpstreamConnection(loop, sock)
+    return UpstreamConnection(loop, sock, tls)
 
 
 def _connect(loop: Loop, sock: socket.socket, address: str | tuple[object, ...], seconds: float) -> None:
@@ -312,30 +337,3 @@ def _connect(loop: Loop, sock: socket.socket, address: str | tuple[object, ...],
     code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
         raise UpstreamRefused(f"The upstream took no connection: {os.strerror(code)}.")
-
-
-def _shake_hands(loop: Loop, sock: socket.socket, tls: ssl.SSLContext, name: str, seconds: float) -> ssl.SSLSocket:
-    server = name.rstrip(".")
-    secured = tls.wrap_socket(sock, server_hostname=server, do_handshake_on_connect=False, suppress_ragged_eofs=False)
-    late = UpstreamTimeout("The upstream did not finish the TLS handshake in time.")
-    waiter = Waiter(loop)
-    try:
-        while True:
-            try:
-                secured.do_handshake()
-            except ssl.SSLWantReadError:
-                waiter.readable(secured.fileno(), seconds, late)
-            except ssl.SSLWantWriteError:
-                waiter.writable(secured.fileno(), seconds, late)
-            else:
-                return secured
-    except ssl.SSLCertVerificationError as error:
-        secured.close()
-        cure = "use a name that it is made out to" if error.verify_code in MISMATCH else "set its CA file"
-        raise UpstreamRefused(f"The certificate of {name} is not trusted ({error.verify_message}); {cure}.") from None
-    except OSError:
-        secured.close()
-        raise UpstreamRefused(f"There was no TLS handshake with {name}; is it served by https?") from None
-    except BaseException:
-        secured.close()
-        raise

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from app.core import headers as rules
 from app.core.address import Destination
+from app.core.forwarded import Forwarding
 from app.core.ids import new_id
 from app.core.message import Request, Response
 from app.errors import BrokerError
@@ -19,10 +20,20 @@ Observed = Callable[[str, int, float], None]
 class Forwarder:
     """For one worker."""
 
-    def __init__(self, client: Client, timeouts: Timeouts, observed: Observed) -> None:
+    def __init__(
+        self,
+        client: Client,
+        timeouts: Timeouts,
+        observed: Observed,
+        forwarding: Forwarding,
+        dropped: frozenset[bytes] = frozenset(),
+    ) -> None:
+        """`dropped` names, in lower case, what of a request is kept from plugins beside what is a hop's."""
         self._client = client
         self._timeouts = timeouts
         self._observed = observed
+        self._forwarding = forwarding
+        self._replaced = rules.REPLACED | dropped
 
     def forward(self, request: Request, destination: Destination) -> Response:
         """Send the request on; the response's body streams. Raises what `Client.send` raises."""
@@ -35,6 +46,8 @@ class Forwarder:
             new_id(),
             body.length,
             body.present,
+            self._forwarding.sent_on(request.hop, request.headers),
+            self._replaced,
         )
         try:
             answer = self._client.send(
@@ -45,9 +58,10 @@ class Forwarder:
             error.message = f"{destination.plugin} at {destination.origin}: {error.message}"
             raise
         self._observed(destination.plugin, answer.status, time.perf_counter() - started)
+        told = self._forwarding.sent_back(answer.version)
         back = [
             (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in rules.response_headers(answer.headers, request.request_id)
+            for name, value in rules.response_headers(answer.headers, request.request_id, told)
         ]
         whole = answer.whole
         return Response(answer.status, answer.reason, back, answer if whole is None else [whole])

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 
 from app.core.origin import Origin
+from app.net.tls import Tls
 from app.upstream.connection import UpstreamConnection
 
 
@@ -21,13 +22,16 @@ class Pool:
         self._idle_timeout = idle_timeout
         self._idle: defaultdict[Origin, list[UpstreamConnection]] = defaultdict(list)
 
-    def take(self, origin: Origin) -> UpstreamConnection | None:
-        """A connection that is still good, or None."""
+    def take(self, origin: Origin, tls: Tls | None = None) -> UpstreamConnection | None:
+        """A connection that is still good, and was made with this context, or None.
+
+        One of a former context is closed: what is no longer trusted, or presented, is so from the next request on.
+        """
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
             connection.unpark()
-            if not connection.stale():
+            if connection.tls is tls and not connection.stale():
                 return connection
             connection.close()
         return None

@@ -1,6 +1,7 @@
 """From an upstream's bytes to a response: llhttp, and the strict checks that it leaves to its user.
 
-Knows no socket and no clock. One parser serves a connection, one response after the other.
+Knows no socket and no clock. One parser serves a connection, one response after the other. llhttp gets
+heads only, one at a time and a fresh one for each; the body is framed here, by what was checked of the head.
 """
 
 from __future__ import annotations
@@ -9,51 +10,60 @@ import re
 
 import httptools
 
+from app.core.chunked import ChunkedBody
 from app.core.message import Headers
 from app.errors import UpstreamGarbled
+
+BLANK_LINE = b"\r\n\r\n"
 
 HEAD_LIMIT = 131072
 """Bytes of a response's head, interim ones included; twice what the broker takes from clients."""
 
-CHUNK_OVERHEAD = 16384
-"""Bytes of chunk sizes, extensions and trailers that a body may cost beyond eight times its own length."""
-
 BODILESS = frozenset((204, 304))
-FRAMING = frozenset((b"content-length", b"transfer-encoding"))
+DECISIVE = frozenset((b"connection", b"content-length", b"transfer-encoding"))
 
-REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
-"""RFC 9112, 4."""
+LENGTH_DIGITS = 18
+"""Of a Content-Length; with more it would overflow the integers of some (RFC 9110, 8.6)."""
+
+STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
+"""RFC 9112, 4; the space before a reason that is empty is left out by many."""
+
+
+VERSIONS = ("1.0", "1.1")
 
 
 class ResponseParser:
     """`head_complete`, then `pieces` as they come, then `complete`; `reusable` says whether another may follow."""
 
-    __slots__ = ("_body", "_chunked", "_fed", "_head_bytes", "_head_request", "_interim", "_llhttp", "_status",
-                 "_until_close", "complete", "head_complete", "headers", "length", "pieces", "reusable",
-                 "status")  # fmt: skip
+    __slots__ = ("_chunks", "_fed", "_head_bytes", "_head_request", "_headers_complete", "_left", "_llhttp", "_raw",
+                 "complete", "head_complete", "headers", "length", "pieces", "reason", "reusable",
+                 "status", "version")  # fmt: skip
 
     def __init__(self) -> None:
-        self._llhttp = httptools.HttpResponseParser(self)
         self.pieces: list[bytes] = []
-        self._head_request = False
         self.begin("GET")
 
     def begin(self, method: str) -> None:
         """Make ready for the response to a request of this method."""
-        if self._head_request:  # llhttp still waits for the body that the last response announced
-            self._llhttp = httptools.HttpResponseParser(self)
         self._head_request = method == "HEAD"
-        self._interim = False
-        self._until_close = False
-        self._chunked = False
-        self._head_bytes = self._fed = self._body = 0
-        self._status = b""
+        self._chunks: ChunkedBody | None = None
+        self._left: int | None = 0
+        self._head_bytes = 0
         self.pieces.clear()
         self.head_complete = False
         self.complete = False
         self.reusable = True
         self.status = 0
+        self.reason = b""
+        self.version = ""
         self.length: int | None = None
+        self._begin_head()
+
+    def _begin_head(self) -> None:
+        self._llhttp = httptools.HttpResponseParser(self)
+        self._headers_complete = False
+        self._raw = b""
+        self._fed = 0
         self.headers: Headers = []
 
     @property
@@ -61,110 +71,127 @@ class ResponseParser:
         """Whether any byte of a response has come."""
         return self._head_bytes > 0
 
-    @property
-    def reason(self) -> bytes:
-        """The reason phrase, as it came."""
-        return self._status
-
     def feed(self, data: bytes) -> None:
         """Take bytes; raises `UpstreamGarbled` for what is no valid response.
 
         Bytes after the response's end only make the connection unfit for another one (RFC 9112, 6.3).
         """
-        if self.complete:
+        while data and not self.head_complete:
+            data = self._feed_head(data)
+        if data and not self.complete:
+            data = self._feed_body(data)
+        if data:
             self.reusable = False
-            return
-        if not self.head_complete:
-            if not self._head_bytes and not data.startswith(b"H"):  # llhttp takes RTSP and ICE too
-                raise UpstreamGarbled("The upstream's answer is no HTTP.")
-            self._head_bytes += len(data)
+
+    def _feed_head(self, data: bytes) -> bytes:
+        """Up to the end of one head, interim or final, at the most; returns what is left over."""
+        raw = self._raw + data if self._raw else data
+        end = raw.find(BLANK_LINE, max(0, self._fed - 3)) + 4
+        head = self._raw = raw[:end] if end > 3 else raw
+        fresh, self._fed = head[self._fed :], len(head)
+        self._head_bytes += len(fresh)
+        if not head.startswith(b"HTTP") and not b"HTTP".startswith(head):  # llhttp takes RTSP and ICE too
+            raise UpstreamGarbled("The upstream's answer is no HTTP.")
         try:
-            self._llhttp.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._llhttp.feed_data(fresh)
+        except httptools.HttpParserUpgrade:
+            pass  # judged by its status
+        except httptools.HttpParserError as error:
+            raise UpstreamGarbled(f"The upstream's answer is no valid HTTP/1.1: {error}.") from None
+        if self._head_bytes > HEAD_LIMIT:
+            raise UpstreamGarbled("The upstream sent a response head that is too large.")
+        if end > 3:
+            self._take_head(head)
+        return raw[len(head) :]
+
+    def _take_head(self, head: bytes) -> None:
+        line = STATUS_LINE.match(head)
+        if line is None or not self._headers_complete:
+            raise UpstreamGarbled("The upstream's status line is no valid one of HTTP/1.1.")
+        status = int(line[2])
+        if status == 101:
+            raise UpstreamGarbled("The upstream switched protocols unasked.")
+        if status < 200:  # RFC 9110, 15.2: any number of them may come first
+            self._begin_head()
+            return
+        self.status = status
+        self.version = VERSIONS[int(line[1])]
+        self.reason = line[3] or b""
+        self._frame(int(line[1]))
+        self.head_complete = True
+
+    def _frame(self, minor: int) -> None:
+        """RFC 9112, 6.3: how the body ends; 9.3: whether another response may follow."""
+        coding = length = connection = None
+        for name, value in self.headers:
+            key = name.lower()
+            if key not in DECISIVE:
+                continue
+            if key == b"connection":
+                connection = value if connection is None else connection + b"," + value
+            elif coding is not None or length is not None:
+                raise UpstreamGarbled("The upstream frames the body twice.")
+            elif key == b"content-length":
+                length = value
+            else:
+                coding = value
+        self.reusable = minor == 1 if connection is None else _persists(connection, minor)
+        if coding is not None and (coding.lower() != b"chunked" or minor == 0):
+            raise UpstreamGarbled("The upstream's framing of the body is not to be trusted.")
+        if length is not None and len(length) > LENGTH_DIGITS:
+            raise UpstreamGarbled(f"The upstream's Content-Length has more than {LENGTH_DIGITS} digits.")
+        self._expect_body(coding, length)
+
+    def _expect_body(self, coding: bytes | None, length: bytes | None) -> None:
+        bodiless = self.status in BODILESS
+        if coding is None and length is None and not bodiless:
+            self._left = None
             self.reusable = False
-            if not self.complete:
-                raise _garbled(error) from None
-        if not self.head_complete:
-            if self._head_bytes > HEAD_LIMIT:
-                raise UpstreamGarbled("The upstream sent a response head that is too large.")
-        elif self._chunked:
-            self._fed += len(data)
-            if self._fed > CHUNK_OVERHEAD + 9 * self._body:
-                raise UpstreamGarbled("The upstream sends chunk extensions or trailers without end.")
+        if bodiless or self._head_request:  # no body comes, whatever the head says
+            self.length = 0
+            self.complete = True
+        elif coding is not None:
+            self._chunks = ChunkedBody()
+        elif length is not None:
+            self.length = self._left = int(length)
+            self.complete = self._left == 0
+
+    def _feed_body(self, data: bytes) -> bytes:
+        """Up to the end of the response at the most; returns what is left over."""
+        if self._chunks is not None:
+            try:
+                piece, rest = self._chunks.feed(data)
+            except ValueError as error:
+                raise UpstreamGarbled(f"The upstream sent no valid chunked body: {error}.") from None
+            if piece:
+                self.pieces.append(piece)
+            self.complete = self._chunks.complete
+            return rest
+        if self._left is None:
+            self.pieces.append(data)
+            return b""
+        piece = data[: self._left]
+        self.pieces.append(piece)
+        self._left -= len(piece)
+        self.complete = self._left == 0
+        return data[len(piece) :]
 
     def end(self) -> bool:
         """The upstream closed: whether the response is whole (RFC 9112, 8)."""
         self.reusable = False
-        self.complete = self.complete or (self.head_complete and self._until_close)
+        self.complete = self.complete or (self.head_complete and self._left is None)
         return self.complete
 
-    # llhttp's callbacks. An error raised in one comes out of `feed_data` as a HttpParserCallbackError.
-
-    def on_message_begin(self) -> None:
-        if self.complete:
-            self.reusable = False
-
-    def on_status(self, status: bytes) -> None:
-        if not self.head_complete:
-            self._status += status
+    # llhttp's callbacks.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.head_complete:  # else a trailer, which is dropped (RFC 9110, 6.5.1)
-            self.headers.append((name, value.rstrip(b" \t")))
+        self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        if self.complete:
-            return
-        status = self._llhttp.get_status_code()
-        if status == 101:
-            raise UpstreamGarbled("The upstream switched protocols unasked.")
-        if status < 100 or not REASON.fullmatch(self._status):
-            raise UpstreamGarbled("The upstream's status line is no valid one.")
-        if status < 200:  # RFC 9110, 15.2: any number of them may come first
-            self._interim = True
-            self.headers.clear()
-            self._status = b""
-            return
-        self.status = status
-        self._frame()
-        self.head_complete = True
-
-    def _frame(self) -> None:
-        """RFC 9112, 6.3: how the body ends."""
-        version = self._llhttp.get_http_version()
-        if version not in ("1.0", "1.1"):
-            raise UpstreamGarbled("The upstream does not speak HTTP/1.1.")
-        if not self._llhttp.should_keep_alive():
-            self.reusable = False
-        framing = [(n, v) for name, v in self.headers if (n := name.lower()) in FRAMING]
-        self._chunked = any(name == b"transfer-encoding" for name, _ in framing)
-        if self._chunked and (len(framing) > 1 or framing[0][1].lower() != b"chunked" or version == "1.0"):
-            raise UpstreamGarbled("The upstream's framing of the body is not to be trusted.")
-        if self._head_request or self.status in BODILESS:
-            self.length = 0
-            self.complete = True  # no body comes, whatever the head says
-        elif framing and not self._chunked:
-            self.length = int(framing[0][1])
-        elif not self._chunked:
-            self._until_close = True
-            self.reusable = False
-
-    def on_body(self, piece: bytes) -> None:
-        if self.complete:  # after the end, or where no body may be
-            self.reusable = False
-        else:
-            self._body += len(piece)
-            self.pieces.append(piece)
-
-    def on_message_complete(self) -> None:
-        if self._interim:
-            self._interim = False
-        elif self.head_complete:
-            self.complete = True
+        self._headers_complete = True
 
 
-def _garbled(error: Exception) -> UpstreamGarbled:
-    cause = error.__context__
-    if isinstance(cause, UpstreamGarbled):
-        return cause
-    return UpstreamGarbled(f"The upstream's answer is no valid HTTP/1.1: {error}.")
+def _persists(connection: bytes, minor: int) -> bool:
+    """Whether the upstream means to keep the connection (RFC 9112, 9.3)."""
+    options = {option.strip(b" \t") for option in connection.lower().split(b",")}
+    return b"close" not in options and (minor == 1 or b"keep-alive" in options)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from app.core import headers as rules
 from app.core.ids import new_id
-from app.core.message import Headers, Request
+from app.core.message import Headers, Hop, Request
 from app.core.quota import Quota, client_of
 from app.errors import BrokerError, ClientGone, TooManyRequests
 from app.observability.logs import AccessLog
@@ -43,8 +43,15 @@ class Head(Protocol):
     headers: Headers
 
 
+Authenticate = Callable[[Request], None]
+"""Sets the request's user; raises `Unauthorized`, or another error of ours, for who may not call."""
+
 Answered = Callable[[str, str, int, float], None]
 """Counts an answered request: method, route template, status, seconds."""
+
+
+ClientOf = Callable[[str, Headers], str]
+"""The address that a request counts for, by its peer's and its headers (`app.core.forwarded`)."""
 
 
 class Edge:
@@ -56,13 +63,18 @@ class Edge:
         probes: dict[str, Probe],
         access_log: AccessLog | None,
         answered: Answered,
+        authenticate: Authenticate | None = None,
         *,
+        client_of: ClientOf,
         quota: Quota | None = None,
     ) -> None:
+        """`authenticate` None: everybody may call."""
+        self.authenticate = authenticate
         self._application = application
         self._probes = probes
         self._access_log = access_log
         self._answered = answered
+        self.client_of = client_of
         self._quota = quota
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -76,11 +88,13 @@ class Edge:
 
     def admit(self, call: Call) -> None:
         """Before a request is served. Raises what keeps it from that."""
+        if self.authenticate is not None:  # before any route: who may not call learns of none
+            self.authenticate(call.request)
         if self._quota is not None:
             self._count(self._quota, call)
 
     def _count(self, quota: Quota, call: Call) -> None:
-        row, now = quota.row_of(client_of(call.request.client)), time.monotonic()
+        row, now = quota.row_of(call.request.user or client_of(call.request.client)), time.monotonic()
         wait = quota.wait(row, now)
         if wait:
             raise TooManyRequests("Send fewer requests, or fewer at once: this client has reached its limit.", wait)
@@ -97,7 +111,14 @@ class Edge:
         if self._access_log is not None:
             path = _path(request.target)
             self._access_log(
-                request.request_id, request.client, request.method, path, request.plugin, call.status, seconds
+                request.request_id,
+                request.client,
+                request.user,
+                request.method,
+                path,
+                request.plugin,
+                call.status,
+                seconds,
             )
 
     def refused(self, error: BrokerError, request_id: str, peer: str, head: Head | None) -> None:
@@ -105,7 +126,8 @@ class Edge:
         method, path = (head.method, _path(head.target)) if head is not None else ("-", "-")
         self._answered(method if head is not None else "other", UNROUTED, error.status, 0.0)
         if self._access_log is not None:
-            self._access_log(request_id, peer, method, path, "", error.status, 0.0)
+            client = self.client_of(peer, head.headers if head is not None else [])
+            self._access_log(request_id, client, "", method, path, "", error.status, 0.0)
 
 
 def _path(target: bytes) -> str:
@@ -126,13 +148,15 @@ class Call:
         self.status = 0
         self.row = -1
         head: Head = environ[HEAD]
+        peer: str = environ["REMOTE_ADDR"]
         self.request = Request(
             head.method,
             head.target,
             head.headers,
             environ["wsgi.input"],
             rules.request_id(head.headers) or new_id(),
-            environ["REMOTE_ADDR"],
+            edge.client_of(peer, head.headers),
+            Hop(peer, environ["wsgi.url_scheme"], environ.get("HTTP_HOST", ""), environ["SERVER_PROTOCOL"][5:]),
         )
         environ[REQUEST] = self.request
 

@@ -16,6 +16,7 @@ class Certificate(NamedTuple):
     certificate: str
     key: str
     encrypted_key: str
+    other_key: str
 
 
 @pytest.fixture
@@ -33,10 +34,12 @@ def write(tmp_path: Path) -> WriteFile:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     directory = tmp_path_factory.mktemp("certificate")
-    made = Certificate(*(str(directory / name) for name in ("cert.crt", "cert.key", "encrypted.key")))
+    names = ("cert.crt", "cert.key", "encrypted.key", "other.key")
+    made = Certificate(*(str(directory / name) for name in names))
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
     _openssl("req", "-x509", *curve, "-nodes", "-subj", "/CN=x", "-keyout", made.key, "-out", made.certificate)
     _openssl("ec", "-in", made.key, "-aes256", "-passout", "pass:phrase", "-out", made.encrypted_key)
+    _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-out", made.other_key)
     return made
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +13,7 @@ class Certificate(Protocol):
     certificate: str
     key: str
     encrypted_key: str
+    other_key: str
 
 
 def refused(environ: dict[str, str]) -> str:
@@ -67,10 +67,63 @@ def refused(environ: dict[str, str]) -> str:
             ),
         ),
         (
+            {"BROKER_AUTH_BASIC_FILE": "/none"},
+            (
+                "auth.basic_file is '/none' (BROKER_AUTH_BASIC_FILE): "
+                "allowed is a file that can be read (No such file or directory)"
+            ),
+        ),
+        (
+            {"BROKER_AUTH_JWKS_URL": "https://i/keys"},
+            (
+                "auth.jwks_url is 'https://i/keys' (BROKER_AUTH_JWKS_URL): "
+                "allowed is to set it with auth.jwt_issuer, which is unset"
+            ),
+        ),
+        (
+            {"BROKER_AUTH_JWKS_URL": "https://i/keys", "BROKER_AUTH_JWT_ISSUER": "i"},
+            (
+                "auth.jwks_url is 'https://i/keys' (BROKER_AUTH_JWKS_URL): "
+                "allowed is to set it with auth.jwt_audience, which is unset"
+            ),
+        ),
+        (
+            {"BROKER_AUTH_JWT_AUDIENCE": "a", "BROKER_AUTH_JWT_ISSUER": "i"},
+            "auth.jwt_issuer is 'i' (BROKER_AUTH_JWT_ISSUER): allowed is to set it with auth.jwks_url, which is unset",
+        ),
+        (
+            {"BROKER_AUTH_JWKS_URL": "https://i/keys", "BROKER_AUTH_JWKS_FILE": "/dev/null"},
+            (
+                "auth.jwks_url is 'https://i/keys' (BROKER_AUTH_JWKS_URL): "
+                "allowed is to leave it unset where auth.jwks_file is set"
+            ),
+        ),
+        (
             {"SSL_ENABLED": "true", "BROKER_TLS_CERTIFICATE": "/none"},
             (
-                "tls.certificate is '/none' (BROKER_TLS_CERTIFICATE): "
-                "allowed is a file that can be read (No such file or directory)"
+                "tls.certificate is '/none' (BROKER_TLS_CERTIFICATE): allowed is a PEM file of a certificate, "
+                "and its chain after it (No such file or directory)"
+            ),
+        ),
+        (
+            {"BROKER_TLS_CLIENT_CA_FILE": "/none"},
+            (
+                "tls.client_ca_file is '/none' (BROKER_TLS_CLIENT_CA_FILE): "
+                "allowed is a PEM file of certificates (No such file or directory)"
+            ),
+        ),
+        (
+            {"BROKER_UPSTREAM_CLIENT_CERTIFICATE": "/none"},
+            (
+                "upstream.client_certificate is '/none' (BROKER_UPSTREAM_CLIENT_CERTIFICATE): "
+                "allowed is to set it together with upstream.client_key, which is unset"
+            ),
+        ),
+        (
+            {"BROKER_AAI_CLIENT_KEY": "/none"},
+            (
+                "aai.client_key is '/none' (BROKER_AAI_CLIENT_KEY): "
+                "allowed is to set it together with aai.client_certificate, which is unset"
             ),
         ),
     ],
@@ -87,26 +140,55 @@ def test_what_does_not_fit_together_or_is_not_there_is_refused(environ: dict[str
         {"AAI_USERNAME": "u", "AAI_ADDR": ".onap"},
         {"BROKER_TLS_CERTIFICATE": "/none"},
         {"BROKER_SERVER_HEADER_LIMIT": "8192"},
+        {"BROKER_AUTH_BASIC_FILE": "/dev/null"},
+        {"BROKER_AUTH_JWT_AUDIENCE": "a", "BROKER_AUTH_JWT_ISSUER": "i", "BROKER_AUTH_JWKS_URL": "https://i/keys"},
     ],
 )
 def test_what_fits_is_accepted(environ: dict[str, str]) -> None:
     load((), environ)
 
 
-def test_a_certificate_has_to_load_with_its_key(certificate: Certificate, tmp_path: Path) -> None:
-    environ = {"SSL_ENABLED": "true", "BROKER_TLS_CERTIFICATE": certificate.certificate}
-    load((), {**environ, "BROKER_TLS_KEY": certificate.key})
-    assert refused({**environ, "BROKER_TLS_KEY": "/none"}).startswith("tls.key is '/none' (BROKER_TLS_KEY): allowed is")
+@pytest.mark.parametrize(
+    ("group", "certificate_option", "key_option", "environ"),
+    [
+        ("tls", "certificate", "key", {"SSL_ENABLED": "true"}),
+        ("upstream", "client_certificate", "client_key", {}),
+        ("aai", "client_certificate", "client_key", {}),
+    ],
+)
+def test_a_certificate_has_to_load_with_its_key(
+    group: str,
+    certificate_option: str,
+    key_option: str,
+    environ: dict[str, str],
+    certificate: Certificate,
+    tmp_path: Path,
+) -> None:
+    names = [f"BROKER_{group}_{option}".upper() for option in (certificate_option, key_option)]
+
+    def given(crt: str, key: str) -> dict[str, str]:
+        return {**environ, names[0]: crt, names[1]: key}
+
+    load((), given(certificate.certificate, certificate.key))
     empty = tmp_path / "empty"
     empty.touch()
-    for key in (str(empty), certificate.encrypted_key):
-        expected = (
-            f"tls.certificate is .*BROKER_TLS_CERTIFICATE.*: allowed is .* whose key is '{re.escape(key)}', without"
-        )
-        assert re.match(expected, refused({**environ, "BROKER_TLS_KEY": key}))
+    for bad in ("/none", str(empty), certificate.key):
+        start = f"{group}.{certificate_option} is {bad!r} ({names[0]}): allowed is a PEM file of a certificate"
+        assert refused(given(bad, certificate.key)).startswith(start)
+    for bad in ("/none", str(empty), certificate.encrypted_key, certificate.certificate, certificate.other_key):
+        start = f"{group}.{key_option} is {bad!r} ({names[1]}): allowed is a PEM file of the key of the certificate"
+        assert refused(given(certificate.certificate, bad)).startswith(start)
 
 
-@pytest.mark.parametrize("name", ["BROKER_AAI_CA_FILE", "BROKER_UPSTREAM_CA_FILE"])
+def test_client_certificates_are_not_asked_for_without_tls(certificate: Certificate) -> None:
+    """It would look guarded, and be open."""
+    environ = {"BROKER_TLS_CLIENT_CA_FILE": certificate.certificate}
+    assert refused(environ).endswith("allowed is to set it where tls.enabled is true, which is false")
+    tls = {"SSL_ENABLED": "1", "BROKER_TLS_CERTIFICATE": certificate.certificate, "BROKER_TLS_KEY": certificate.key}
+    load((), {**environ, **tls})
+
+
+@pytest.mark.parametrize("name", ["BROKER_AAI_CA_FILE", "BROKER_UPSTREAM_CA_FILE", "BROKER_AUTH_JWKS_CA_FILE"])
 def test_authorities_have_to_load(name: str, certificate: Certificate) -> None:
     load((), {name: certificate.certificate})
     assert f"({name}): allowed is a PEM file of certificates" in refused({name: certificate.key})

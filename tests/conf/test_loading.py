@@ -75,7 +75,7 @@ def test_ssl_enabled_has_any_case(text: str) -> None:
         ),
         (
             {"AAI_USERNAME": "a\nb"},
-            r"aai.username is 'a\nb' (AAI_USERNAME): allowed is printable text in one line",
+            r"aai.username is 'a'... (AAI_USERNAME): allowed is printable text in one line",
         ),
         (
             {"AAI_ADDR": "http://aai"},

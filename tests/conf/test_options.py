@@ -53,3 +53,18 @@ def test_the_nearest_name_is_always_named() -> None:
 def test_a_value_that_is_refused_is_told_unless_it_is_a_secret() -> None:
     assert str(refused(Key("msb", "port"), "x", None, "a number")) == "msb.port is 'x' (default): allowed is a number"
     assert str(refused(Key("aai", "password"), "x", None, "less")) == "aai.password is *** (default): allowed is less"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("aai.address", "aai:8443", "'aai:8443'"),
+        ("aai.address", "user:pass@word@aai", "'***@aai'"),
+        ("msb.address", "https://user:pa//ss@msb:80", "'https://***@msb:80'"),
+        ("aai.username", "user:password", "'user:***'"),
+        ("aai.username", "user\n  password=x", "'user'..."),
+        ("server.port", 7, "7"),
+    ],
+)
+def test_what_may_be_a_password_is_not_shown_with_a_value_that_is_refused(name: str, value: object, shown: str) -> None:
+    assert str(refused(Key(*name.split(".")), value, None, "less")) == f"{name} is {shown} (default): allowed is less"

@@ -83,3 +83,8 @@ def test_secrets_are_shown_masked(write: Callable[..., str], tmp_path: Path) -> 
         conf = load(files, environ)
         assert shown(conf)["aai.password"] == f"*** ({name})"
         assert "hidden" not in show(conf)
+
+
+def test_a_list_of_networks_is_shown_as_it_is_written() -> None:
+    lines = shown(load((), {"BROKER_FORWARDED_TRUSTED": "10.0.0.0/8, ::1"}))
+    assert lines["forwarded.trusted"] == "10.0.0.0/8, ::1/128 (BROKER_FORWARDED_TRUSTED)"

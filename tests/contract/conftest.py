@@ -6,6 +6,7 @@ import base64
 import contextlib
 import http.client
 import json
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,6 +101,28 @@ def both(scene: dict[str, str]) -> Iterator[dict[str, Process]]:
 @pytest.fixture
 def broker(both: dict[str, Process], framework: str) -> Process:
     return both[framework]
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A certificate for localhost, signed by itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    crt, key = folder / "cert.crt", folder / "cert.key"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run([*command, *names, "-keyout", str(key), "-out", str(crt)], check=True, capture_output=True)
+    return str(crt), str(key)
 
 
 def told(status: int, *headers: tuple[str, str], body: bytes = b"", chunked: bool = False, reason: str = "") -> str:

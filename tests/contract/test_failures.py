@@ -141,35 +141,6 @@ def test_a_plugin_that_is_not_there_is_a_502(scene: dict[str, str], framework: s
     assert "multicloud-vio" in str(error_of(body)["message"])
 
 
-def test_a_large_upload_to_a_slow_plugin_does_not_grow_the_broker(
-    scene: dict[str, str], framework: str, plugin: Simulated
-) -> None:
-    """128 MiB each way with at most 16 MiB more in the worker."""
-    with a_broker(framework, **scene) as broker:
-
-        def resident() -> int:
-            return max(_resident(pid) for pid in children(broker.popen.pid))
-
-        broker.ask("GET", V0 + "/x")
-        before = resident()
-        size = 128 << 20
-        connection = http.client.HTTPConnection("127.0.0.1", broker.port, timeout=60)
-        body = (b"x" * 65536 for _ in range(size // 65536))
-        connection.request("PUT", V0 + "/x", body, {"Content-Length": str(size)})
-        assert json.loads(connection.getresponse().read())["length"] == size
-        connection.request("GET", V0 + "/x", headers={"X-Fault": f"huge={size}"})
-        answer = connection.getresponse()
-        read = 0
-        while piece := answer.read(1 << 20):
-            read += len(piece)
-        connection.close()
-        assert (read, resident() - before < 16 << 20) == (size, True)
-
-
-def _resident(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
-
-
 def test_a_plugin_that_fails_right_after_its_head_is_told_and_logged(
     scene: dict[str, str], framework: str, plugin: Simulated
 ) -> None:

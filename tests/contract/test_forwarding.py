@@ -11,7 +11,10 @@ import pytest
 from tests.conftest import Process, read_all
 from tests.contract.conftest import BASE, V0, V1, Simulated, of
 
-OUR_OWN = {"host", "x-onap-requestid", "x-invocationid", "x-onap-invocationid"}
+OUR_OWN = {
+    "host", "x-onap-requestid", "x-invocationid", "x-onap-invocationid",
+    "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via",
+}  # fmt: skip
 END = b"Connection: close\r\n\r\n"
 
 

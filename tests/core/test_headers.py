@@ -11,11 +11,15 @@ HOP_BY_HOP = (
     b"Connection", b"Keep-Alive", b"Proxy-Connection", b"Proxy-Authenticate", b"Proxy-Authorization", b"TE", b"Trailer",
     b"Transfer-Encoding", b"Upgrade",
 )  # fmt: skip
-OURS = (b"Host", b"Content-Length", b"Expect", b"X-InvocationID", b"X-ONAP-InvocationID")
+OURS = (
+    b"Host", b"Content-Length", b"Expect", b"X-InvocationID", b"X-ONAP-InvocationID", b"Forwarded", b"X-Forwarded-For",
+    b"X-Forwarded", b"X-Forwarded-Client-Cert", b"X_Forwarded_For", b"X-Forwarded_Host",
+)  # fmt: skip
 END_TO_END = (
     b"Accept", b"authorization", b"X-Auth-Token", b"X-Subject-Token",
     b"Set-Cookie", b"Link", b"Via", b"x_under", b"Project",
     b"X-ONAP-RequestID", b"X-RequestID", b"Content-Type", b"Content-Encoding", b"TE-x", b"Connection-Id",
+    b"X-Forward-For", b"Forwarded-By", b"X-Real-IP",
 )  # fmt: skip
 IDS = {b"x-onap-requestid", b"x-requestid", b"x-transactionid", b"x-ecomp-requestid"}
 NEVER_NAMED = {b"host", b"content-length", b"authorization", b"x-auth-token"} | IDS
@@ -31,8 +35,12 @@ NAMED = NAMES.map(lambda name: (b"Connection", b"close, \t" + name))
 HEADERS = st.lists(st.tuples(NAMES, VALUES) | NAMED, max_size=12)
 
 
-def forwarded(headers: Headers, length: int | None = 0, present: bool = False) -> Headers:
-    return forwarded_request_headers(headers, b"plugin:1", "own-id", "invocation", length, present)
+def forwarded(headers: Headers, length: int | None = 0, present: bool = False, told: Headers | None = None) -> Headers:
+    return forwarded_request_headers(headers, b"plugin:1", "own-id", "invocation", length, present, told or [])
+
+
+def back(headers: Headers) -> Headers:
+    return response_headers(headers, "own-id", [])
 
 
 def lower(names: tuple[bytes, ...]) -> set[bytes]:
@@ -65,7 +73,7 @@ def test_a_request_loses_no_end_to_end_header_and_no_hop_by_hop_one_passes(heade
 def test_an_answer_loses_no_end_to_end_header_and_no_hop_by_hop_one_passes(headers: Headers) -> None:
     dropped = lower(HOP_BY_HOP) | named(headers)
     kept = [header for header in headers if header[0].lower() not in dropped]
-    sent = response_headers(headers, "own-id")
+    sent = back(headers)
     assert sent[: len(kept)] == kept
     assert sent[len(kept) :] in ([], [(b"X-ONAP-RequestID", b"own-id")])
 
@@ -120,19 +128,30 @@ def test_a_client_cannot_take_the_request_id_away() -> None:
 def test_connection_cannot_take_away_what_makes_it_another_request(name: bytes) -> None:
     headers = [(b"Connection", name), (name, b"x")]
     assert name in [key for key, _ in forwarded(headers, 1, True)]
-    assert (name, b"x") in response_headers(headers, "own-id")
+    assert (name, b"x") in back(headers)
+
+
+def test_what_is_told_of_the_way_stands_last_and_cannot_be_taken_away() -> None:
+    told = [(b"X-Forwarded-For", b"10.0.0.1"), (b"Via", b"1.1 own")]
+    headers = [(b"Via", b"1.0 before"), (b"x-forwarded-for", b"spoofed"), (b"Connection", b"x-forwarded-for")]
+    sent = forwarded(headers, told=told)
+    assert sent[1] == (b"Via", b"1.0 before")
+    assert sent[-2:] == told
+    assert b"spoofed" not in [value for _, value in sent]
+    assert response_headers([(b"Via", b"1.0 before")], "i", [(b"Via", b"1.1 own")]) == [
+        (b"Via", b"1.0 before"),
+        (b"X-ONAP-RequestID", b"i"),
+        (b"Via", b"1.1 own"),
+    ]
 
 
 def test_repeated_headers_of_an_answer_stay_repeated_and_in_order() -> None:
     headers = [(b"Set-Cookie", b"a"), (b"Link", b"x"), (b"set-cookie", b"b"), (b"X-ONAP-RequestID", b"theirs")]
-    assert response_headers(headers, "own-id") == headers
+    assert back(headers) == headers
 
 
 def test_an_answer_keeps_its_length() -> None:
-    assert response_headers([(b"Content-Length", b"7")], "i") == [
-        (b"Content-Length", b"7"),
-        (b"X-ONAP-RequestID", b"i"),
-    ]
+    assert back([(b"Content-Length", b"7")]) == [(b"Content-Length", b"7"), (b"X-ONAP-RequestID", b"own-id")]
 
 
 @pytest.mark.parametrize(

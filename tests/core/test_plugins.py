@@ -104,7 +104,19 @@ def test_an_endpoint_stands_beside_a_plugin_at_a_type_or_a_version() -> None:
         ({"x": {"provider_plugin": ".."}}, "x.provider_plugin '..' is not made of"),
         ({"x": {"provider_plugin": "a", "strip_prefix": "b"}}, "x.strip_prefix 'b' does not begin with '/'"),
         ({"x": {"provider_plugin": "a", "endpoint": "h:1"}}, "x.endpoint 'h:1': it is not of the form"),
-        ({"x": {"provider_plugin": "a", "endpoint": "http://h:99999"}}, "x.endpoint 'http://h:99999': Port out of"),
+        (
+            {"x": {"provider_plugin": "a", "endpoint": "http://h:99999"}},
+            "x.endpoint 'http://h:99999': its host or its port",
+        ),
+        ({"x": {"provider_plugin": "a", "endpoint": "http://u:p@h/"}}, "x.endpoint 'http://***@h/': it holds more"),
+        (
+            {"x": {"provider_plugin": "a", "endpoint": "http://u:p/q@h/"}},
+            "x.endpoint 'http://***@h/': its host or its port",
+        ),
+        (
+            {"x": {"provider_plugin": "a", "endpoint": "http://[p]:q@h/"}},
+            "x.endpoint 'http://***@h/': its host or its port",
+        ),
     ],
 )
 def test_a_broken_map_is_refused_by_the_entrys_name(document: object, message: str) -> None:

@@ -112,3 +112,20 @@ def test_names_that_no_route_can_hold_are_refused(tmp_path: Path) -> None:
     file.write_text('- {cloud-owner: "a b", cloud-region-id: r}\n')
     with pytest.raises(ConfigurationError, match="entry 1: cloud-owner and cloud-region-id are made of"):
         load_regions(file)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- {password: hidden: : {",
+        "- password: *hidden",
+        "- password: !hidden x",
+        "- password: %hidden",
+        "- {password: hidden",
+    ],
+)
+def test_a_file_that_is_no_yaml_is_told_by_its_place_alone(path: Path, text: str) -> None:
+    """A&AI's cloud-region may hold the password of its cloud."""
+    with pytest.raises(ConfigurationError, match=r"is no YAML or JSON: see line 1, column \d+") as caught:
+        loaded(path, text)
+    assert "hidden" not in caught.value.message

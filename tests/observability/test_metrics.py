@@ -34,6 +34,7 @@ metrics.upstream("multicloud-pike", 504, 7.0)
 metrics.retried()
 metrics.in_flight(3)
 metrics.inventory_asked(0.2)
+metrics.certificate("server", 1797421347.0)
 for event in ("hit", "hit", "miss", "stale"):
     metrics.inventory_cache(event)
 """
@@ -74,6 +75,7 @@ def test_what_a_worker_counts_is_scraped(directory: Path) -> None:
         "inventory_cache_hits_total": 2,
         "inventory_cache_misses_total": 1,
         "inventory_cache_stale_total": 1,
+        'tls_certificate_not_after_timestamp_seconds{role="server"}': 1797421347,
         "workers": 1,
         f'build_info{{framework="pecan",python="{version}",version="1.2"}}': 1,
     }
@@ -88,6 +90,15 @@ def test_workers_add_up_and_one_that_replaces_another_goes_on_with_its_files(dir
     assert found["multicloud_workers"] == 2
     assert found["multicloud_http_requests_in_flight"] == 4
     assert {path.stem.rsplit("_", 1)[-1] for path in directory.glob("*.db")} == {"0", "1"}
+
+
+def test_of_several_workers_the_certificate_that_ends_first_counts(directory: Path) -> None:
+    for slot, end in (("0", 20), ("1", 10)):
+        run(WORKER, slot, f"metrics.certificate('server', {end})")
+    name = 'multicloud_tls_certificate_not_after_timestamp_seconds{role="server"}'
+    assert scraped()[name] == 10
+    assert scraped("1")[name] == 20
+    assert 'role="aai"' not in str(scraped())
 
 
 def test_a_worker_that_ended_is_no_longer_there_but_what_it_counted_is(directory: Path) -> None:

@@ -1,16 +1,22 @@
-"""A WSGI application on the real server, for tests of the server alone: `python tests/server/echo.py WORKERS`."""
+"""A WSGI application on the real server, for tests of the server alone.
+
+`python tests/server/echo.py WORKERS [LIMITS [TLS]]`: limits and TLS's files (certificate, key) as JSON; `buffer` there is
+the size in bytes of each connection's send buffer.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Iterable
 
 warnings.filterwarnings("ignore", message="(?s).*Eventlet is deprecated")
 
+from app.net import tls  # noqa: E402
 from app.net.loop import Loop, Waiter  # noqa: E402
 from app.server.launcher import Launcher, open_listener  # noqa: E402
 from app.server.limits import Limits  # noqa: E402
@@ -29,6 +35,9 @@ def application(environ, start_response) -> Iterable[bytes]:  # noqa: C901  one 
     if path == "/echo":
         start_response("200 OK", [("X-Method", environ["REQUEST_METHOD"])])
         return iter(body.piece, b"")
+    if path == "/whole":
+        start_response("200 OK", [])
+        return [body.read()]
     if path == "/unread":
         start_response("200 OK", [("Content-Length", "2")])
         return [b"ok"]
@@ -108,6 +117,12 @@ if __name__ == "__main__":
     logging.basicConfig(level="INFO", stream=sys.stdout)
     listener = open_listener("127.0.0.1", 0, 4096)
     settings = Settings(limits)
+    if len(sys.argv) > 3:
+        files = json.loads(sys.argv[3])
+        secured = tls.server(files["certificate"], files["key"], None)
+        settings = Settings(limits, lambda: secured.context)
+        if "buffer" in files:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, files["buffer"])
 
     def build(loop, slot):
         loops.append(loop)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import eventlet
@@ -22,10 +20,13 @@ from greenlet import getcurrent
 from app.core.message import Body
 from app.core.origin import UNIX, Origin
 from app.errors import ClientGone
+from app.net import tls
 from app.net.loop import Loop, Waiter
 from app.net.resolver import Resolver
+from app.net.tls import Tls
 from app.upstream.client import Answer, Client, Timeouts, UpstreamResponse
 from app.upstream.pool import Pool
+from tests.authorities import Authority
 
 T = TypeVar("T")
 Sent = Sequence[tuple[bytes, bytes]]
@@ -47,6 +48,8 @@ class Conversation(threading.Thread):
         self.received = bytearray()
         self.sent = 0
         self.over = threading.Event()
+        self.cut = False
+        """Whether the client ended TLS without saying so."""
         self.failure = ""
         self._script = script
         self._tls = tls
@@ -55,11 +58,13 @@ class Conversation(threading.Thread):
     def run(self) -> None:
         try:
             if self._tls:
-                self.sock = self._tls.wrap_socket(self.sock, server_side=True)
+                self.sock = self._tls.wrap_socket(self.sock, server_side=True, suppress_ragged_eofs=False)
             for step in self._script:
                 self._do(step)
             while self.sock.fileno() >= 0 and self.receive():
                 pass
+        except ssl.SSLEOFError:
+            self.cut = True
         except OSError:
             pass  # the client reset, or refused our certificate: what the test is about
         finally:
@@ -329,6 +334,8 @@ class Asker:
     loop: Loop
     client: Client
     retries: list[None]
+    tls: Tls
+    """May be replaced by another one."""
 
     def begin(self, origin: Origin, method: str = "GET", **rest: Any) -> Task[Answer]:
         return Task(self.loop, lambda: whole(self.send(origin, method, **rest)))
@@ -375,17 +382,18 @@ MakeAsker = Callable[..., Asker]
 
 @pytest.fixture
 def make_asker(loop: Loop) -> MakeAsker:
-    def made(pool: Pool | None = None, tls: ssl.SSLContext | None = None, **options: Any) -> Asker:
+    def made(pool: Pool | None = None, tls: Tls | None = None, **options: Any) -> Asker:
         retries: list[None] = []
         client = Client(
             loop,
             Resolver(),
             pool or Pool(8, 60),
-            tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            lambda: asker.tls,
             retried=lambda: retries.append(None),
             **options,
         )
-        return Asker(loop, client, retries)
+        asker = Asker(loop, client, retries, tls or Tls(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)))
+        return asker
 
     return made
 
@@ -398,47 +406,22 @@ def ask(make_asker: MakeAsker) -> Asker:
 # TLS.
 
 
-class Authority(NamedTuple):
+class Certificates(NamedTuple):
     """A CA, and the contexts of servers whose certificates it has signed."""
 
-    certificate: str
+    authority: Authority
     local: ssl.SSLContext
     """For 127.0.0.1 and localhost."""
     other: ssl.SSLContext
     """For other.example."""
 
     @property
-    def trusted(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self.certificate)
+    def trusted(self) -> Tls:
+        return tls.client("upstream", self.authority.file, True, None, None)
 
 
 @pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    directory = tmp_path_factory.mktemp("authority")
-    ca = ("-CA", str(directory / "ca.crt"), "-CAkey", str(directory / "ca.key"))
-    _certify(directory / "ca", "/CN=Test CA", "basicConstraints=critical,CA:TRUE", "keyUsage=keyCertSign")
-    contexts = [
-        _server_context(*_certify(directory / name, f"/CN={name}", "basicConstraints=CA:FALSE", names, ca=ca))
-        for name, names in {
-            "local": "subjectAltName=IP:127.0.0.1,DNS:localhost",
-            "other": "subjectAltName=DNS:other.example",
-        }.items()
-    ]
-    return Authority(ca[1], *contexts)
-
-
-def _certify(path: Path, subject: str, *extensions: str, ca: tuple[str, ...] = ()) -> tuple[str, str]:
-    certificate, key = f"{path}.crt", f"{path}.key"
-    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", subject)
-    added = [argument for extension in extensions for argument in ("-addext", extension)]
-    config = path.with_suffix(".cnf")
-    config.write_text("[req]\ndistinguished_name = name\n[name]\n")  # none of the system's extensions
-    command = ("openssl", "req", "-config", str(config), "-x509", *kind, *ca, *added)
-    subprocess.run((*command, "-out", certificate, "-keyout", key), check=True, capture_output=True)
-    return certificate, key
-
-
-def _server_context(certificate: str, key: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    made = Authority(tmp_path_factory.mktemp("authority"), "root")
+    other = made.issue("other", ["other.example"])
+    return Certificates(made, made.issue("local").context(), other.context())

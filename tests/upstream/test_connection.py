@@ -21,7 +21,7 @@ from tests.upstream.conftest import (
     SOON,
     UNTIL_CLOSE,
     Asker,
-    Authority,
+    Certificates,
     Conversation,
     MakeAsker,
     Serve,
@@ -29,7 +29,6 @@ from tests.upstream.conftest import (
     answer,
     close,
     reset,
-    resolves,
     until,
 )
 
@@ -70,63 +69,6 @@ def test_a_unix_socket(ask: Asker, serve: Serve, tmp_path: Path) -> None:
 def test_a_unix_socket_that_is_not_there(ask: Asker, tmp_path: Path, settled: None) -> None:
     with pytest.raises(UpstreamRefused, match="No such file"):
         ask(Origin("unix", str(tmp_path / "none"), 0))
-
-
-# TLS.
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_tls_with_a_known_ca(host: str, serve: Serve, make_asker: MakeAsker, authority: Authority) -> None:
-    upstream = serve([REQUEST, answer(b"a" * 100_000), REQUEST, answer(b"b")], tls=authority.local)
-    origin = upstream.origin._replace(host=host)
-    ask = make_asker(tls=authority.trusted)
-    assert ask(origin).body == b"a" * 100_000
-    assert ask(origin).body == b"b"
-    assert upstream.count == 1
-
-
-def test_tls_with_an_unknown_ca(serve: Serve, make_asker: MakeAsker, authority: Authority) -> None:
-    upstream = serve([], tls=authority.local)
-    with pytest.raises(UpstreamRefused, match=r"127.0.0.1 is not trusted .*local issuer.*set its CA file"):
-        make_asker(tls=ssl.create_default_context())(upstream.origin)
-    assert upstream.received() == b""
-
-
-def test_tls_for_another_host(serve: Serve, make_asker: MakeAsker, authority: Authority) -> None:
-    upstream = serve([], tls=authority.other)
-    with pytest.raises(UpstreamRefused, match=r"127.0.0.1 is not trusted .*mismatch"):
-        make_asker(tls=authority.trusted)(upstream.origin)
-    assert upstream.received() == b""
-
-
-def test_tls_checks_the_name_that_was_asked_for(
-    serve: Serve, make_asker: MakeAsker, authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    upstream = serve([REQUEST, answer(b"hi")], tls=authority.other)
-    resolves(monkeypatch, (socket.AF_INET, ("127.0.0.1", upstream.origin.port)))
-    assert make_asker(tls=authority.trusted)(upstream.origin._replace(host="other.example")).body == b"hi"
-
-
-def test_tls_unverified(serve: Serve, make_asker: MakeAsker, authority: Authority) -> None:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    upstream = serve([REQUEST, answer(b"hi")], tls=authority.other)
-    assert make_asker(tls=context)(upstream.origin).body == b"hi"
-
-
-@pytest.mark.parametrize("script", [[b"HTTP/1.1 400 Bad Request\r\n\r\n"], [close]], ids=["http", "closed"])
-def test_tls_where_there_is_none(script: list[Step], ask: Asker, serve: Serve) -> None:
-    upstream = serve(script)
-    with pytest.raises(UpstreamRefused, match="is it served by https"):
-        ask(upstream.origin._replace(scheme="https"))
-
-
-def test_tls_with_one_who_says_nothing(ask: Asker, serve: Serve) -> None:
-    upstream = serve([])
-    with pytest.raises(UpstreamTimeout, match="TLS handshake in time"):
-        ask(upstream.origin._replace(scheme="https"), connect=SOON)
-    until(upstream.over)
 
 
 # Time.
@@ -189,7 +131,9 @@ def test_a_body_cut_short_raises(name: str, last: Step, ask: Asker, serve: Serve
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_a_body_cut_short_raises_with_tls(name: str, serve: Serve, make_asker: MakeAsker, authority: Authority) -> None:
+def test_a_body_cut_short_raises_with_tls(
+    name: str, serve: Serve, make_asker: MakeAsker, authority: Certificates
+) -> None:
     upstream = serve([REQUEST, CUT[name], close], tls=authority.local)
     with pytest.raises(UpstreamGarbled, match="closed within its answer"):
         make_asker(tls=authority.trusted)(upstream.origin)
@@ -226,7 +170,7 @@ def test_a_body_without_framing_is_cut_by_a_reset(ask: Asker, serve: Serve) -> N
 
 
 def test_a_body_without_framing_ends_with_tls_properly_closed(
-    serve: Serve, make_asker: MakeAsker, authority: Authority
+    serve: Serve, make_asker: MakeAsker, authority: Certificates
 ) -> None:
     def close_notify(conversation: Conversation) -> None:
         assert isinstance(conversation.sock, ssl.SSLSocket)
@@ -237,7 +181,7 @@ def test_a_body_without_framing_ends_with_tls_properly_closed(
 
 
 def test_a_body_without_framing_is_cut_by_tls_that_just_ends(
-    serve: Serve, make_asker: MakeAsker, authority: Authority
+    serve: Serve, make_asker: MakeAsker, authority: Certificates
 ) -> None:
     """RFC 9112, 9.8: without a close_notify it may have been truncated by anyone."""
     upstream = serve([REQUEST, UNTIL_CLOSE + b"hel", close], tls=authority.local)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from app.core.address import Destination
-from app.core.message import Body, Headers, Request, Response
+from app.core.forwarded import Forwarding
+from app.core.message import Body, Headers, Hop, Request, Response
 from app.core.origin import Origin
 from app.errors import BrokerError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from app.upstream.client import Timeouts
@@ -41,11 +42,15 @@ class Forward(NamedTuple):
         headers: Headers | None = None,
         body: Body | None = None,
         timeouts: Timeouts = PATIENT,
+        dropped: frozenset[bytes] = frozenset(),
     ) -> Response:
         nothing = Upload(length=0)
         nothing.present = False
-        request = Request(method, b"/from", headers or [], body or nothing, "the-id", "client")
-        forwarder = Forwarder(self.ask.client, timeouts, lambda *seen: self.observed.append(seen))
+        hop = Hop("10.0.0.9", "https", "broker:1", "1.0")
+        request = Request(method, b"/from", headers or [], body or nothing, "the-id", "client", hop)
+        forwarding = Forwarding(via="own", via_back="own")
+        observed = lambda *seen: self.observed.append(seen)  # noqa: E731
+        forwarder = Forwarder(self.ask.client, timeouts, observed, forwarding, dropped)
         return self.ask.run(lambda: forwarder.forward(request, Destination(origin, b"/to?a=%2F", "multicloud-x")))
 
     def fails(self, error: type[BrokerError], origin: Origin, timeouts: Timeouts = PATIENT) -> BrokerError:
@@ -74,9 +79,20 @@ def test_a_request_is_sent_to_its_destination(forward: Forward, serve: Serve) ->
     invocation = rb"(\S{36})"
     assert re.fullmatch(
         rb"GET /to\?a=%2F HTTP/1\.1\r\nHost: 127\.0\.0\.1:\d+\r\nx-Auth-Token: t\r\nCookie: a\r\ncookie: b\r\n"
-        rb"X-ONAP-RequestID: the-id\r\nX-InvocationID: " + invocation + rb"\r\nX-ONAP-InvocationID: \1\r\n\r\n",
+        rb"X-ONAP-RequestID: the-id\r\nX-InvocationID: " + invocation + rb"\r\nX-ONAP-InvocationID: \1\r\n"
+        rb"X-Forwarded-For: 10\.0\.0\.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: broker:1\r\nVia: 1\.0 own\r\n\r\n",
         upstream.received(),
     )
+
+
+def test_a_header_may_be_kept_from_plugins(forward: Forward, serve: Serve) -> None:
+    upstream = serve([REQUEST, answer(b"ok")])
+    headers = [(b"AUTHORIZATION", b"secret"), (b"Authorization-X", b"1"), (b"Connection", b"authorization")]
+    forward(upstream.origin, headers=headers, dropped=frozenset((b"authorization",)))
+    assert (b"secret" in upstream.received(), b"Authorization-X: 1" in upstream.received()) == (False, True)
+    upstream = serve([REQUEST, answer(b"ok")])
+    forward(upstream.origin, headers=headers)
+    assert b"AUTHORIZATION: secret" in upstream.received()
 
 
 def test_each_request_has_an_invocation_id_of_its_own(forward: Forward, serve: Serve) -> None:
@@ -124,7 +140,13 @@ def test_the_answer_keeps_all_but_a_hops_headers(forward: Forward, serve: Serve)
         ("SET-COOKIE", "\xe9"),
         ("x-onap-requestid", "its-own"),
         ("Content-Length", "5"),
+        ("Via", "1.1 own"),
     ]
+
+
+def test_via_tells_the_version_in_which_the_answer_came(forward: Forward, serve: Serve) -> None:
+    got = forward(serve([REQUEST, b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nVia: 1.1 before\r\n\r\n"]).origin)
+    assert [value for name, value in got.headers if name == "Via"] == ["1.1 before", "1.0 own"]
 
 
 def test_the_request_id_is_returned(forward: Forward, serve: Serve) -> None:
@@ -141,7 +163,7 @@ def test_head_keeps_the_length_that_get_would_have(forward: Forward, serve: Serv
 def test_a_body_that_is_still_coming_is_streamed(forward: Forward, serve: Serve) -> None:
     upstream = serve([REQUEST, CHUNKED + b"3\r\nhel\r\n", close])
     got = forward(upstream.origin)
-    assert [name for name, _ in got.headers] == ["X-ONAP-RequestID"]  # the next hop's framing is not ours to say
+    assert [name for name, _ in got.headers] == ["X-ONAP-RequestID", "Via"]  # the next hop's framing is not ours to say
     with pytest.raises(UpstreamGarbled):
         forward.ask.run(lambda: b"".join(got.body))
 

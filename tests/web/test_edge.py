@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from app.core.message import Headers
-from app.errors import BadRequest, BrokerError, ClientGone, MethodNotAllowed, Unavailable, UpstreamGarbled
-from app.web.edge import HEAD, REQUEST, Application, Edge, Environ, StartResponse
+from app.core.message import Headers, Hop, Request
+from app.errors import BadRequest, BrokerError, ClientGone, MethodNotAllowed, Unauthorized, Unavailable, UpstreamGarbled
+from app.web.edge import HEAD, REQUEST, Application, Authenticate, Edge, Environ, Probe, StartResponse
+from app.web.guard import guarded
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -26,15 +27,28 @@ class Head:
 class Story:
     """One request through an edge: what the client gets, what is counted and what is logged."""
 
-    def __init__(self, application: Application, head: Head | None = None, path: str = "/x", logs: bool = True) -> None:
+    def __init__(
+        self,
+        application: Application,
+        head: Head | None = None,
+        path: str = "/x",
+        logs: bool = True,
+        authenticate: Authenticate | None = None,
+        probe: Probe | None = None,
+    ) -> None:
+        self.sent: list[tuple[str, str]] = []
         self.counted: list[tuple[str, str, int]] = []
         self.lines: list[tuple[object, ...]] = []
         self.started: list[tuple[str, dict[str, str], object]] = []
         access = (lambda *line: self.lines.append(line[:-1])) if logs else None
-        self.edge = Edge(application, {"/livez": alive}, access, lambda *what: self.counted.append(what[:3]))
+        counted = lambda *what: self.counted.append(what[:3])  # noqa: E731
+        self.edge = Edge(application, {"/livez": probe or alive}, access, counted, authenticate, client_of=by_both)
         self.environ: Environ = {
             "PATH_INFO": path,
             "REMOTE_ADDR": "10.0.0.9",
+            "SERVER_PROTOCOL": "HTTP/1.0",
+            "HTTP_HOST": "broker:1",
+            "wsgi.url_scheme": "https",
             "wsgi.input": object(),
             HEAD: head or Head(),
         }
@@ -43,6 +57,7 @@ class Story:
         self, status: str, headers: list[tuple[str, str]], exc_info: object = None
     ) -> Callable[[bytes], None]:
         self.started.append((status, dict(headers), exc_info))
+        self.sent = headers
         return lambda _: None
 
     def call(self) -> Iterable[bytes]:
@@ -55,6 +70,11 @@ class Story:
     @property
     def headers(self) -> dict[str, str]:
         return self.started[-1][1]
+
+
+def by_both(peer: str, headers: Headers) -> str:
+    """Stands in for the policy: takes both of what it is asked with."""
+    return f"{peer} of {len(headers)}"
 
 
 def alive(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -100,7 +120,7 @@ def test_a_request_is_answered_counted_and_logged_once() -> None:
     assert story.call() == [b"body"]
     assert (story.status, story.headers) == ("201 Made", {"X-Own": "1", "X-ONAP-RequestID": "id-1"})
     assert story.counted == [("GET", "/v0/{vim_id}/{rest}", 201)]
-    assert story.lines == [("id-1", "10.0.0.9", "GET", "/api/multicloud/v0/a_b", "p", 201)]
+    assert story.lines == [("id-1", "10.0.0.9 of 1", "", "GET", "/api/multicloud/v0/a_b", "p", 201)]
 
 
 def test_the_broker_gets_the_request_as_it_came() -> None:
@@ -109,7 +129,8 @@ def test_the_broker_gets_the_request_as_it_came() -> None:
     story.call()
     request = story.environ[REQUEST]
     assert (request.method, request.target, request.headers) == ("PUT", b"/a%2Fb//?c", head.headers)
-    assert (request.request_id, request.client, request.body) == ("r", "10.0.0.9", story.environ["wsgi.input"])
+    assert (request.request_id, request.client, request.body) == ("r", "10.0.0.9 of 2", story.environ["wsgi.input"])
+    assert request.hop == Hop("10.0.0.9", "https", "broker:1", "1.0")
 
 
 @pytest.mark.parametrize("headers", [[], [(b"X-ONAP-RequestID", b"not an id")]], ids=["none", "no valid one"])
@@ -232,7 +253,11 @@ def test_what_the_server_refused_is_counted_and_logged() -> None:
     story = Story(answering([]))
     story.edge.refused(BadRequest("x"), "id-2", "10.0.0.7", None)
     assert story.counted == [("other", "unmatched", 400)]
-    assert story.lines == [("id-2", "10.0.0.7", "-", "-", "", 400)]
+    story.edge.refused(BadRequest("x"), "id-3", "10.0.0.7", Head())
+    assert story.lines == [
+        ("id-2", "10.0.0.7 of 0", "", "-", "-", "", 400),
+        ("id-3", "10.0.0.7 of 1", "", "GET", "/api/multicloud/v0/a_b", "", 400),
+    ]
 
 
 def test_without_an_access_log_requests_are_counted_still() -> None:
@@ -240,3 +265,40 @@ def test_without_an_access_log_requests_are_counted_still() -> None:
     story.call()
     story.edge.refused(BadRequest("x"), "id-2", "10.0.0.7", None)
     assert [counted[2] for counted in story.counted] == [200, 400]
+
+
+def named(request: Request) -> None:
+    request.user = "alice"
+
+
+def nobody(request: Request) -> None:
+    raise Unauthorized("Say who you are.", ("Basic", "Bearer"))
+
+
+def test_who_may_call_is_asked_before_any_route_and_named_in_the_line() -> None:
+    story = Story(answering([b"body"]), authenticate=named)
+    assert story.call() == [b"body"]
+    assert story.environ[REQUEST].user == "alice"
+    assert story.lines == [("id-1", "10.0.0.9 of 1", "alice", "GET", "/api/multicloud/v0/a_b", "p", 200)]
+
+
+def test_who_may_not_call_is_told_how_and_reaches_no_route() -> None:
+    story = Story(failing(AssertionError("the application was asked")), authenticate=nobody)
+    (body,) = story.call()
+    assert json.loads(body)["error"] == {
+        "code": 401,
+        "reason": "Unauthorized",
+        "message": "Say who you are.",
+        "request_id": "id-1",
+    }
+    assert [value for name, value in story.sent if name == "WWW-Authenticate"] == ["Basic", "Bearer"]
+    assert (story.status, story.counted) == ("401 Unauthorized", [("GET", "unmatched", 401)])
+
+
+def test_a_probe_is_for_everybody_unless_it_is_guarded() -> None:
+    path = "/livez"
+    assert Story(failing(AssertionError()), path=path, authenticate=nobody).call() == [b"alive"]
+    for authenticate, status in ((named, "200 OK"), (nobody, "401 Unauthorized")):
+        story = Story(failing(AssertionError()), path=path, probe=guarded(alive, authenticate))
+        story.call()
+        assert story.status == status

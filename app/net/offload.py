@@ -1,0 +1,123 @@
+"""CPU work in threads, so that the loop goes on: few at once, and each client in its turn."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, TypeVar, cast
+
+from app.errors import Unavailable
+from app.net.loop import READ, Loop, Waiter
+
+T = TypeVar("T")
+
+NICE = 10
+"""The threads yield to the loop's: on Linux each has a niceness of its own (nice(2)). With both CPUs busy by others a
+probe's p99 was 15 to 25 ms while passwords were verified, and 28 to 89 without this."""
+
+BUSY = "The broker verifies as many passwords as it can; send this request again later."
+
+
+class _Job:
+    __slots__ = ("begun", "error", "function", "value", "waiter")
+
+    def __init__(self, function: Callable[[], Any], waiter: Waiter) -> None:
+        self.function = function
+        self.waiter = waiter
+        self.begun = False
+        self.value: Any = None
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """In a thread."""
+        try:
+            self.value = self.function()
+        except Exception as error:  # raised where the result is waited for
+            self.error = error
+
+
+class Offload:
+    """Of one worker: `at_once` threads, of its own, so that name look-ups never wait for one.
+
+    At most `waiting` jobs of a client wait, each for `seconds`; clients are served in turn, so that one that asks for
+    much delays another by a job, not by all of its own.
+    """
+
+    def __init__(self, loop: Loop, at_once: int, waiting: int, seconds: float) -> None:
+        self._loop = loop
+        self._at_once = at_once
+        self._waiting = waiting
+        self._seconds = seconds
+        self._queues: OrderedDict[str, deque[_Job]] = OrderedDict()
+        self._busy = 0
+        self._threads = 0
+        self._begun: SimpleQueue[_Job] = SimpleQueue()
+        self._ended: SimpleQueue[_Job] = SimpleQueue()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        loop.listen(READ, self._bell, self._rung)
+
+    def run(self, function: Callable[[], T], client: str) -> T:
+        """The result, or the error, of `function`, which must release the GIL.
+
+        Raises `Unavailable`. Whoever leaves before, its thread stays taken until the function ends.
+        """
+        queue = self._queues.setdefault(client, deque())
+        if len(queue) >= self._waiting:
+            raise Unavailable(BUSY)
+        job = _Job(function, Waiter(self._loop))
+        queue.append(job)
+        self._begin()
+        try:
+            job.waiter.wait(self._seconds, Unavailable(BUSY))
+        finally:
+            if not job.begun:
+                self._withdraw(client, job)
+        if job.error is not None:
+            raise job.error
+        return cast("T", job.value)
+
+    def _begin(self) -> None:
+        """Hand over as many jobs as threads are free; a thread is made when it is first needed."""
+        while self._queues and self._busy < self._at_once:
+            self._busy += 1
+            if self._threads < self._busy:
+                self._threads += 1
+                threading.Thread(target=self._work, name="offload", daemon=True).start()
+            self._begun.put(self._next())
+
+    def _next(self) -> _Job:
+        client, queue = self._queues.popitem(last=False)
+        job = queue.popleft()
+        if queue:
+            self._queues[client] = queue
+        job.begun = True
+        return job
+
+    def _work(self) -> None:
+        """A thread's life."""
+        with suppress(OSError):  # where nobody may be nice, it works all the same
+            os.nice(NICE)
+        while True:
+            job = self._begun.get()
+            job.run()
+            self._ended.put(job)
+            os.eventfd_write(self._bell, 1)
+
+    def _rung(self, bell: int) -> None:
+        """From the hub: jobs have ended; their threads are free before whoever waited goes on."""
+        os.eventfd_read(bell)
+        ended = [self._ended.get_nowait() for _ in range(self._ended.qsize())]
+        self._busy -= len(ended)
+        self._begin()
+        for job in ended:
+            job.waiter.wake()
+
+    def _withdraw(self, client: str, job: _Job) -> None:
+        queue = self._queues[client]
+        queue.remove(job)
+        if not queue:
+            del self._queues[client]
