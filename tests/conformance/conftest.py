@@ -28,7 +28,7 @@ def tool(name: str) -> str:
     own = ENVIRONMENT / name
     found = str(own) if own.exists() else shutil.which(name)
     if found is None:
-        missing = f"{name} is not installed: `make conformance` and .ci/run install it"
+        missing = f"{name} is not installed: `make conformance` or .ci/run installs it"
         assert not os.environ.get("CI"), missing
         pytest.skip(missing)
     return found

@@ -6,11 +6,13 @@ import json
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
 from tests.conformance.conftest import HERE, run
 from tests.conftest import FRAMEWORKS, Process, a_broker, read_all, until
+from tests.contract.callers import users
 from tests.contract.conftest import BASE, V0, Simulated, told
 
 Exchange = tuple[bytes, bytes, float]
@@ -155,3 +157,19 @@ def test_httplint_has_no_complaint_of_a_refusal_for_load(
         assert b"\r\nRetry-After: " in refused["shed"][1]
         assert complaints(refused) == {}
         assert read_all(first).startswith(b"HTTP/1.1 200 ")
+
+
+def test_httplint_has_no_complaint_of_a_refusal_of_callers(
+    scene: dict[str, str], framework: str, tmp_path: Path
+) -> None:
+    wanted = f"{BASE}/v0/vim_types"
+    callers = {
+        "nobody": (401, request("GET", wanted)),
+        "a wrong password": (401, request("GET", wanted, f"Authorization: Basic {b64encode(b'alice:no').decode()}")),
+        "a wrong token": (401, request("GET", wanted, "Authorization: Bearer a.b.c")),
+        "two at once": (400, request("GET", wanted, "Authorization: Basic YTpi", "Authorization: Basic YTpi")),
+        "the right one": (200, request("GET", wanted, f"Authorization: Basic {b64encode(b'alice:pass').decode()}")),
+    }
+    with a_broker(framework, **scene, BROKER_AUTH_BASIC_FILE=users(tmp_path / "users", alice="pass")) as broker:
+        found = complaints(answered(broker, callers))
+    assert set(found) <= {("two at once", "STATUS_BAD_REQUEST")}, found
