@@ -143,7 +143,7 @@ def test_unverified_anybody_is_taken(serve: Serve, make_asker: MakeAsker, tmp_pa
 def test_no_tls_at_all(script: list[Step], ask: Asker, serve: Serve) -> None:
     upstream = serve(script)
     with pytest.raises(
-        UpstreamRefused, match="is it served by https|took no connection"
+        UpstreamRefused, match=r"is it served by https|took no connection"
     ):  # the reset may be there first
         ask(upstream.origin._replace(scheme="https"))
 
