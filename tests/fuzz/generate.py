@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
@@ -13,7 +12,6 @@ from tests.fuzz.alternatives import ALTERNATIVES, BASE, NOISE
 
 T = TypeVar("T")
 Piece = tuple[str, bytes]
-Used = Counter[tuple[str, bytes]]
 
 EOL: Piece = ("line end", b"\r\n")
 SMUGGLED = b"GET " + BASE + b"/smuggled HTTP/1.1\r\nHost: evil\r\n\r\n"
