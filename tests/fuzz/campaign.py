@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -61,7 +61,7 @@ class Level(NamedTuple):
 
     name: str
     responses: bool
-    opened: Callable[[Path], contextmanager[Judge]]  # type: ignore[valid-type]
+    opened: Callable[[Path], AbstractContextManager[Judge]]
 
 
 def everywhere(data: bytes) -> bool:

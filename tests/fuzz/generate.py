@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from hypothesis import strategies as st
@@ -12,9 +11,7 @@ from hypothesis import strategies as st
 from tests.fuzz.alternatives import ALTERNATIVES, BASE, NOISE
 
 T = TypeVar("T")
-Draw = Callable[[st.SearchStrategy[T]], T]
 Piece = tuple[str, bytes]
-Used = Counter[tuple[str, bytes]]
 
 EOL: Piece = ("line end", b"\r\n")
 SMUGGLED = b"GET " + BASE + b"/smuggled HTTP/1.1\r\nHost: evil\r\n\r\n"
@@ -183,7 +180,7 @@ MUTATIONS = (1, 1, 2, 0, 1, 2, 1, 3)
 
 
 @st.composite
-def _streams(draw: Draw[int], messages: tuple[list[Piece], ...], most: int) -> Stream:
+def _streams(draw: st.DrawFn, messages: tuple[list[Piece], ...], most: int) -> Stream:
     used: list[tuple[str, bytes]] = []
     choices = _Choices(draw(NUMBERS))
     data = b""
@@ -254,9 +251,9 @@ class PluginStream(NamedTuple):
 
 
 @st.composite
-def responses(draw: Draw[int]) -> PluginStream:
+def responses(draw: st.DrawFn) -> PluginStream:
     """A plugin's answer, with interim ones before it or another after it, and up to three mutations."""
-    stream: Stream = draw(_streams(RESPONSES, 1))  # type: ignore[arg-type]
+    stream: Stream = draw(_streams(RESPONSES, 1))
     choices = _Choices(len(stream.data) + sum(map(sum, stream.cuts)))
     return PluginStream(*stream, choices.of(ASKED), choices.below(2) == 1)
 

@@ -146,6 +146,11 @@ def test_what_is_left_after_413_may_be_dropped_whole(attack: Attack) -> None:
     assert attack.arrived == ([] if closed else [b"next"])
 
 
+def test_a_body_that_is_refused_ends_the_connection_and_the_answer_says_so(attack: Attack) -> None:
+    given, closed = attack.send(coded(BASE + b"/x", SMUGGLED, last=b"xyz\r\n") + GET, answered=2)
+    assert ([(one.status, one.closes) for one in given], closed, attack.arrived) == ([(400, True)], True, [])
+
+
 HALVES = {
     "a held length": post(BASE + b"/half", SMUGGLED, length=2 * len(SMUGGLED)),
     "a streamed length": post(BASE + b"/half", SMUGGLED * 1500, length=200000),

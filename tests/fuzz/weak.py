@@ -117,11 +117,11 @@ class TakesUnderscores(RequestParser):
     __slots__ = ()
 
     def _begin(self, raw: bytes) -> None:
-        strict, protocol.FRAMING_LOOKALIKES = protocol.FRAMING_LOOKALIKES, frozenset()  # type: ignore[misc]
+        strict, protocol.FRAMING_LOOKALIKES = protocol.FRAMING_LOOKALIKES, frozenset()
         try:
             super()._begin(raw)
         finally:
-            protocol.FRAMING_LOOKALIKES = strict  # type: ignore[misc]
+            protocol.FRAMING_LOOKALIKES = strict
 
 
 class _PythonsIntegers(ChunkedBody):
