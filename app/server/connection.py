@@ -257,18 +257,20 @@ class Connection(Link):
         self._listen()
 
     def _serve(self, exchange: Exchange) -> None:
-        server = self._server
+        server, answered = self._server, False
         self._greenlet = getcurrent()
         server.crowd.serving += 1
         try:
-            exchange.run(server.application)
+            self._run(exchange)
+            answered = True
+            if not (exchange.close or exchange.body.complete):
+                exchange.close = not exchange.body.drain(server.limits.drain, DRAIN_TIME)
         except ClientGone:
             exchange.close = True
             self._exchange = None
-            self.abort() if exchange.started else self.close()  # a slow reader shall not take its part for the whole
+            cut = exchange.started and not answered
+            self.abort() if cut else self.close()  # a slow reader shall not take its part for the whole
             raise
-        except Exception as error:  # the edge of a request: whatever it was, the next one is served
-            self._failed(exchange, error)
         finally:
             server.crowd.serving -= 1
             self._greenlet = self._download = None
@@ -276,11 +278,18 @@ class Connection(Link):
             server.waiting.discard(self)
             self._finish(exchange)
 
+    def _run(self, exchange: Exchange) -> None:
+        try:
+            exchange.run(self._server.application)
+        except Exception as error:  # the edge of a request: whatever it was, the next one is served
+            self._failed(exchange, error)
+
     def _failed(self, exchange: Exchange, error: Exception) -> None:
         if exchange.started:  # cut, so that nobody takes what went out for the whole (RFC 9112, 8)
             if not isinstance(error, BrokerError):  # which the application has logged under the request's id
                 LOG.warning("a response was cut: %s", error)
             self._exchange = None
+            exchange.close = True
             self.abort()
             return
         LOG.exception("the application failed")
@@ -291,8 +300,6 @@ class Connection(Link):
     def _finish(self, exchange: Exchange) -> None:
         """In the request's greenlet: the response is out; go on with the connection, or close it."""
         server = self._server
-        if not exchange.close and not exchange.body.complete:
-            exchange.close = not exchange.body.drain(server.limits.drain, DRAIN_TIME)
         self._exchange = None
         if exchange.close or server.draining:
             unread = not exchange.body.complete or bool(self._rest)
