@@ -81,11 +81,11 @@ class Connection(Link):
     # Receiving. From the hub.
 
     def readable(self, _: int = 0) -> None:
-        """The socket may have bytes."""
+        """The socket may have bytes; what came before them waits for the end of the request before it."""
         if self.closed:
             return
         try:
-            data = self.sock.recv(RECEIVE)
+            data = self._next_bytes()
         except ssl.SSLWantWriteError:
             self._await_space()
             return
@@ -102,6 +102,12 @@ class Connection(Link):
         except Exception:  # the edge of a hub callback: the hub would stop listening, and leave the connection open
             LOG.exception("a connection failed")
             self.abort()
+
+    def _next_bytes(self) -> bytes:
+        if self._exchange is None and self._rest:
+            rest, self._rest = self._rest, b""
+            return rest
+        return self.sock.recv(RECEIVE)
 
     def _await_space(self) -> None:
         """TLS has to send before it can read. While an answer is being written its writer waits for the socket, and
@@ -309,15 +315,9 @@ class Connection(Link):
         self._move(server.crowd.idle)
         self.deadline = time.monotonic() + server.limits.idle_timeout
         if self._rest:
-            server.loop.later(0, self._resume)
+            server.loop.later(0, self.readable)
         else:
             self._listen()
-
-    def _resume(self) -> None:
-        if self.closed or self._exchange is not None:
-            return
-        rest, self._rest = self._rest, b""
-        self._received(rest)
 
     def _refuse(self, error: BrokerError) -> None:
         """From the hub: answer what never became a request, and close."""
