@@ -260,6 +260,7 @@ class Connection(Link):
         """The application waits for the body."""
         if self._exchange is not None:
             self._exchange.continue_()
+        self._active = time.monotonic()
         self._listen()
 
     def _serve(self, exchange: Exchange) -> None:
@@ -370,7 +371,7 @@ class Connection(Link):
         if self._download is not None and self._place is self._server.crowd.downloads:
             return self._download.idle_for(now)
         exchange = self._exchange
-        return 0.0 if exchange is None or exchange.body.full else now - self._active
+        return now - self._active if exchange is not None and exchange.body.awaited else 0.0
 
     def shed(self) -> None:
         """Drain: close now if nothing would be lost, else after the response."""

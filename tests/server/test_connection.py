@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 import pytest
-from greenlet import greenlet
+from greenlet import getcurrent, greenlet
 
 from app.errors import BrokerError
 from app.net.loop import Loop
@@ -22,10 +23,21 @@ FIRST = b"GET /first HTTP/1.1\r\nHost: x\r\n\r\n"
 SECOND = b"POST /second HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (len(SMUGGLED) + 1)
 
 
+class Hub:
+    """The test's own greenlet."""
+
+    def __init__(self) -> None:
+        self.greenlet = getcurrent()
+
+    def switch(self) -> object:
+        return self.greenlet.switch()
+
+
 class ByHand:
     """A loop whose timers run when they are told to; of what is listened to the tests take care."""
 
     def __init__(self) -> None:
+        self.hub = Hub()
         self.timed: set[object] = set()
         self.due: list[Callable[[], object]] = []
 
@@ -61,11 +73,15 @@ class Host:
         self.no_body = no_body(self.loop)
         self.waiting: set[Connection] = set()
         self.paths: list[str] = []
+        self.served: list[greenlet] = []
 
     def application(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         self.paths.append(environ["PATH_INFO"])
         start_response("200 OK", [])
-        return [b"ok"]
+        if environ["PATH_INFO"] == "/busy":  # with what is no wait for the client, until it is switched to
+            self.served.append(getcurrent())
+            self.by_hand.hub.switch()
+        return [environ["wsgi.input"].read()]
 
     def environ(self, head: Head, body: object, peer: str) -> dict[str, Any]:
         return {"PATH_INFO": head.target.decode(), "wsgi.input": body}
@@ -107,3 +123,18 @@ def test_what_came_first_is_read_first(pair: tuple[socket.socket, Host, Connecti
     connection.readable()
     host.by_hand.run_due()
     assert host.paths == ["/first", "/second"]
+
+
+def test_only_a_client_that_is_waited_for_stands_still(pair: tuple[socket.socket, Host, Connection]) -> None:
+    """One that waits for a 100 while the broker is at something else does not, however long that takes."""
+    client, host, connection = pair
+    client.sendall(b"PUT /busy HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    connection.readable()
+    later = time.monotonic() + 5
+    assert connection.idle_for(later) == 0
+    host.served.pop().switch()
+    assert client.recv(100).startswith(b"HTTP/1.1 100 ")
+    assert 4 < connection.idle_for(later) <= 5
+    client.sendall(b"ab")
+    connection.readable()
+    assert client.recv(1000).endswith(b"ab")
