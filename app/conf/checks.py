@@ -61,6 +61,7 @@ def check(conf: cfg.ConfigOpts, environ: Mapping[str, str]) -> None:
             secret(conf, key.group, key.option, environ)
     _check_login(conf, environ)
     _check_tokens(conf)
+    _check_rate(conf)
 
 
 def _check_orders(conf: cfg.ConfigOpts) -> None:
@@ -88,6 +89,14 @@ def _check_pair(conf: cfg.ConfigOpts, certificate: Key, key: Key) -> None:
 
     _try(conf, certificate, "a PEM file of a certificate, and its chain after it", _holds_authorities)
     _try(conf, key, f"a PEM file of the key of the certificate {file!r}, without a passphrase", load)
+
+
+def _check_rate(conf: cfg.ConfigOpts) -> None:
+    """Less than one request in a window would let none through, ever."""
+    rate, window = conf.clients.rate, conf.clients.rate_window
+    if rate and rate * window < 1:
+        wanted = f"0, or at least {1 / window:g}, one request in clients.rate_window, which is {window:g}"
+        raise _refused(conf, Key("clients", "rate"), wanted)
 
 
 def _check_login(conf: cfg.ConfigOpts, environ: Mapping[str, str]) -> None:

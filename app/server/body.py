@@ -53,6 +53,11 @@ class RequestBody:
         return self._error is not None
 
     @property
+    def awaited(self) -> bool:
+        """Whether the application waits for more of it."""
+        return self._waiter.waiting
+
+    @property
     def full(self) -> bool:
         return self._held >= HIGH_WATER
 

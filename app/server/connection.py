@@ -81,11 +81,11 @@ class Connection(Link):
     # Receiving. From the hub.
 
     def readable(self, _: int = 0) -> None:
-        """The socket may have bytes."""
+        """The socket may have bytes; what came before them waits for the end of the request before it."""
         if self.closed:
             return
         try:
-            data = self.sock.recv(RECEIVE)
+            data = self._next_bytes()
         except ssl.SSLWantWriteError:
             self._await_space()
             return
@@ -102,6 +102,12 @@ class Connection(Link):
         except Exception:  # the edge of a hub callback: the hub would stop listening, and leave the connection open
             LOG.exception("a connection failed")
             self.abort()
+
+    def _next_bytes(self) -> bytes:
+        if self._exchange is None and self._rest:
+            rest, self._rest = self._rest, b""
+            return rest
+        return self.sock.recv(RECEIVE)
 
     def _await_space(self) -> None:
         """TLS has to send before it can read. While an answer is being written its writer waits for the socket, and
@@ -254,21 +260,24 @@ class Connection(Link):
         """The application waits for the body."""
         if self._exchange is not None:
             self._exchange.continue_()
+        self._active = time.monotonic()
         self._listen()
 
     def _serve(self, exchange: Exchange) -> None:
-        server = self._server
+        server, answered = self._server, False
         self._greenlet = getcurrent()
         server.crowd.serving += 1
         try:
-            exchange.run(server.application)
+            self._run(exchange)
+            answered = True
+            if not (exchange.close or exchange.body.complete):
+                exchange.close = not exchange.body.drain(server.limits.drain, DRAIN_TIME)
         except ClientGone:
             exchange.close = True
             self._exchange = None
-            self.abort() if exchange.started else self.close()  # a slow reader shall not take its part for the whole
+            cut = exchange.started and not answered
+            self.abort() if cut else self.close()  # a slow reader shall not take its part for the whole
             raise
-        except Exception as error:  # the edge of a request: whatever it was, the next one is served
-            self._failed(exchange, error)
         finally:
             server.crowd.serving -= 1
             self._greenlet = self._download = None
@@ -276,11 +285,18 @@ class Connection(Link):
             server.waiting.discard(self)
             self._finish(exchange)
 
+    def _run(self, exchange: Exchange) -> None:
+        try:
+            exchange.run(self._server.application)
+        except Exception as error:  # the edge of a request: whatever it was, the next one is served
+            self._failed(exchange, error)
+
     def _failed(self, exchange: Exchange, error: Exception) -> None:
         if exchange.started:  # cut, so that nobody takes what went out for the whole (RFC 9112, 8)
             if not isinstance(error, BrokerError):  # which the application has logged under the request's id
                 LOG.warning("a response was cut: %s", error)
             self._exchange = None
+            exchange.close = True
             self.abort()
             return
         LOG.exception("the application failed")
@@ -291,8 +307,6 @@ class Connection(Link):
     def _finish(self, exchange: Exchange) -> None:
         """In the request's greenlet: the response is out; go on with the connection, or close it."""
         server = self._server
-        if not exchange.close and not exchange.body.complete:
-            exchange.close = not exchange.body.drain(server.limits.drain, DRAIN_TIME)
         self._exchange = None
         if exchange.close or server.draining:
             unread = not exchange.body.complete or bool(self._rest)
@@ -302,15 +316,9 @@ class Connection(Link):
         self._move(server.crowd.idle)
         self.deadline = time.monotonic() + server.limits.idle_timeout
         if self._rest:
-            server.loop.later(0, self._resume)
+            server.loop.later(0, self.readable)
         else:
             self._listen()
-
-    def _resume(self) -> None:
-        if self.closed or self._exchange is not None:
-            return
-        rest, self._rest = self._rest, b""
-        self._received(rest)
 
     def _refuse(self, error: BrokerError) -> None:
         """From the hub: answer what never became a request, and close."""
@@ -363,7 +371,7 @@ class Connection(Link):
         if self._download is not None and self._place is self._server.crowd.downloads:
             return self._download.idle_for(now)
         exchange = self._exchange
-        return 0.0 if exchange is None or exchange.body.full else now - self._active
+        return now - self._active if exchange is not None and exchange.body.awaited else 0.0
 
     def shed(self) -> None:
         """Drain: close now if nothing would be lost, else after the response."""

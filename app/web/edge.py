@@ -161,25 +161,23 @@ class Call:
         environ[REQUEST] = self.request
 
     def run(self, application: Application) -> Iterable[bytes]:
+        body: Iterable[bytes] = ()
         try:
             self._edge.admit(self)
             body = application(self._environ, self._start)
+            if not isinstance(body, list):
+                pieces = iter(body)
+                return self._watch(body, next(pieces, b""), pieces)
         except ClientGone:
+            _close(body)
             self.status = ClientGone.status
             self._edge.done(self)
             raise
-        except Exception as error:  # the edge of a request: each error is answered here, and only here
-            return self.answer(error)
-        if isinstance(body, list):
-            self._edge.done(self)
-            return body
-        pieces = iter(body)
-        try:
-            first = next(pieces, b"")
-        except BrokerError as error:  # nothing has been sent yet: the client is told as of any other failure
+        except Exception as error:  # the edge of a request: each error is answered here, and nothing has been sent yet
             _close(body)
             return self.answer(error, sys.exc_info())
-        return self._watch(body, first, pieces)
+        self._edge.done(self)
+        return body
 
     def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
         self.status = int(status[:3])

@@ -32,6 +32,13 @@ def refused(environ: dict[str, str]) -> str:
             "server.request_line_limit is 8192 (default): allowed is at most server.header_limit, which is 4096",
         ),
         (
+            {"BROKER_CLIENTS_RATE": "0.05"},
+            (
+                "clients.rate is 0.05 (BROKER_CLIENTS_RATE): allowed is 0, or at least 0.1, one request in "
+                "clients.rate_window, which is 10"
+            ),
+        ),
+        (
             {"AAI_ADDR": "aai", "AAI_USERNAME": "u"},
             (
                 "aai.address is 'aai' (AAI_ADDR): allowed is to set it with both aai.username and aai.password, "

@@ -95,11 +95,13 @@ def waiting() -> Iterable[bytes]:
     """For ever, or until the client leaves."""
     waiter = Waiter(loops[0])
     waiters.append(waiter)
+    print("waits", flush=True)
     try:
         waiter.wait()
         yield b"never"
     finally:
         waiters.remove(waiter)
+        print("waits no longer", flush=True)
 
 
 def head_first() -> Iterable[bytes]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.core.message import Headers, Hop, Request
+from app.core.quota import AT_ONCE, ROWS, Allowance, Counts, Quota
 from app.errors import BadRequest, BrokerError, ClientGone, MethodNotAllowed, Unauthorized, Unavailable, UpstreamGarbled
 from app.web.edge import HEAD, REQUEST, Application, Authenticate, Edge, Environ, Probe, StartResponse
 from app.web.guard import guarded
@@ -35,6 +37,7 @@ class Story:
         logs: bool = True,
         authenticate: Authenticate | None = None,
         probe: Probe | None = None,
+        quota: Quota | None = None,
     ) -> None:
         self.sent: list[tuple[str, str]] = []
         self.counted: list[tuple[str, str, int]] = []
@@ -42,7 +45,8 @@ class Story:
         self.started: list[tuple[str, dict[str, str], object]] = []
         access = (lambda *line: self.lines.append(line[:-1])) if logs else None
         counted = lambda *what: self.counted.append(what[:3])  # noqa: E731
-        self.edge = Edge(application, {"/livez": probe or alive}, access, counted, authenticate, client_of=by_both)
+        probes = {"/livez": probe or alive}
+        self.edge = Edge(application, probes, access, counted, authenticate, client_of=by_both, quota=quota)
         self.environ: Environ = {
             "PATH_INFO": path,
             "REMOTE_ADDR": "10.0.0.9",
@@ -302,3 +306,36 @@ def test_a_probe_is_for_everybody_unless_it_is_guarded() -> None:
         story = Story(failing(AssertionError()), path=path, probe=guarded(alive, authenticate))
         story.call()
         assert story.status == status
+
+
+def failing_after_its_start(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    raise RuntimeError("as asked")
+
+
+@pytest.mark.parametrize(
+    ("application", "status"),
+    [
+        (answering([b"body"]), 200),
+        (answering(Stream(b"a", b"b")), 200),
+        (answering(Stream(b"a", error=ClientGone())), 499),
+        (answering(Stream(b"a", error=RuntimeError())), 200),
+        (answering(Stream(error=RuntimeError())), 500),
+        (answering(Stream(error=UpstreamGarbled("cut"))), 502),
+        (answering(Stream(error=ClientGone())), 499),
+        (failing(BadRequest("x")), 400),
+        (failing(RuntimeError()), 500),
+        (failing(ClientGone()), 499),
+        (failing_after_its_start, 500),
+    ],
+)
+def test_however_a_request_ends_its_client_is_free_of_it_and_it_is_logged_once(
+    application: Application, status: int
+) -> None:
+    counts = Counts(1)
+    quota = Quota(counts, 0, Allowance(at_once=1))
+    story = Story(application, quota=quota)
+    with contextlib.suppress(ClientGone, RuntimeError):
+        list(story.call())
+    assert sum(counts.get(0, AT_ONCE, row) for row in range(ROWS)) == 0
+    assert [line[6] for line in story.lines] == [status]
