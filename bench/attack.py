@@ -1,6 +1,6 @@
 """Slow clients, as many as wanted: `python -m bench.attack KIND PORT COUNT [PATH]`.
 
-Each holds a connection and moves a byte or so every few seconds; one that is closed comes back after as long. For
+Each holds a connection and moves a byte or so every few seconds; one that is closed comes back a while later. For
 loopback only. Says `COUNT clients have come` once all have, and ends with its standard input.
 """
 
@@ -16,7 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 DRIP = 2.0
-"""Seconds between two bytes of a connection, and until one that was closed comes back."""
+"""Seconds between two bytes of a connection."""
+
+BACK = 10.0
+"""Seconds until one that was closed comes back: slow clients are no flood of new connections."""
 
 OPEN_AT_ONCE = 100
 """Connections opened between two looks at the others."""
@@ -81,7 +84,7 @@ class Attack:
             sock.sendall(self._kind.begin)
         except OSError:
             sock.close()
-            self._back.append(time.monotonic() + DRIP)
+            self._back.append(time.monotonic() + BACK)
             return
         self.come += 1
         sock.setblocking(False)
@@ -113,7 +116,7 @@ class Attack:
 
     def _close(self, sock: socket.socket) -> None:
         self.lost += 1
-        self._back.append(time.monotonic() + DRIP)
+        self._back.append(time.monotonic() + BACK)
         del self._due[sock]
         if self._kind.reads:
             self._selector.unregister(sock)

@@ -10,7 +10,7 @@ from app.core.address import Destination
 from app.core.forwarded import Forwarding
 from app.core.ids import new_id
 from app.core.message import Request, Response
-from app.errors import BrokerError
+from app.errors import UpstreamError
 from app.upstream.client import Client, Timeouts
 
 Observed = Callable[[str, int, float], None]
@@ -53,7 +53,7 @@ class Forwarder:
             answer = self._client.send(
                 destination.origin, request.method, destination.target, headers, body, self._timeouts
             )
-        except BrokerError as error:
+        except UpstreamError as error:  # what is wrong with the client's own body is no fault of the plugin's
             self._observed(destination.plugin, error.status, time.perf_counter() - started)
             error.message = f"{destination.plugin} at {destination.origin}: {error.message}"
             raise

@@ -11,7 +11,7 @@ from app.core.address import Destination
 from app.core.forwarded import Forwarding
 from app.core.message import Body, Headers, Hop, Request, Response
 from app.core.origin import Origin
-from app.errors import BrokerError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
+from app.errors import BadRequest, BrokerError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from app.upstream.client import Timeouts
 from app.upstream.forward import Forwarder
 from tests.upstream.conftest import (
@@ -194,3 +194,10 @@ def test_an_answer_that_is_no_http_names_the_plugin_and_is_observed(forward: For
     error = forward.fails(UpstreamGarbled, upstream.origin)
     assert error.message.startswith("multicloud-x at ")
     assert [seen[:2] for seen in forward.observed] == [("multicloud-x", 502)]
+
+
+def test_a_body_that_the_client_breaks_is_not_the_plugins_fault(forward: Forward, serve: Serve) -> None:
+    upstream = serve([REQUEST])
+    with pytest.raises(BadRequest, match=r"^Send a valid body\.$"):
+        forward(upstream.origin, body=Upload(b"half", BadRequest("Send a valid body.")), method="PUT")
+    assert forward.observed == []
