@@ -138,7 +138,7 @@ class Crowd:
         for member in list(reversed(self.heads)):
             held += member.held
             if held > HEADS_BYTES:
-                self._warn(f"bytes of unfinished heads ({HEADS_BYTES})", "server.header_limit", "the oldest are refused")
+                self._warn("bytes of unfinished heads", "server.header_limit", "the oldest are refused")
                 member.give_way()
 
 
