@@ -67,8 +67,10 @@ class Loop:
 
     def run(self, function: Callable[[T], object], argument: T) -> None:
         """Run `function(argument)` in a greenlet, at once, until it ends or first blocks. From the hub only."""
-        worker = self._spare.pop() if self._spare else greenlet(self._work, self.hub.greenlet)
-        worker.switch(function, argument)
+        if self._spare:
+            self._spare.pop().switch(function, argument)
+        else:
+            greenlet(self._work, self.hub.greenlet).switch([(function, argument)])
 
     def gather(self, functions: Sequence[Callable[[], T]], at_once: int, seconds: float) -> list[T | None]:
         """Run all in greenlets, at most `at_once` together, and return their results in order.
@@ -104,7 +106,10 @@ class Loop:
             raise errors[0]
         return [results.get(index) for index in range(len(functions))]
 
-    def _work(self, function: Callable[[Any], object] | None, argument: Any) -> None:
+    def _work(self, first: list[tuple[Callable[[Any], object] | None, Any]]) -> None:
+        """`first` is emptied: a greenlet holds what it was begun with for as long as it lives, a request's head and
+        body among it."""
+        function, argument = first.pop()
         while function is not None:
             try:
                 function(argument)

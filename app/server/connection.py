@@ -355,6 +355,7 @@ class Connection(Link):
         if exchange is None:
             if self._place is crowd.heads:
                 self._refuse(Unavailable("The broker has no connection to spare; send the request again, at once."))
+                self._parser.reset()  # what it holds is what others lack
                 return
             if self.idle:
                 self.readable()  # a request that has come already is answered
@@ -365,6 +366,11 @@ class Connection(Link):
         else:
             self._stop_listening()
             exchange.body.fail(RequestTimeout("Send the request's body without pauses: the broker is overloaded."))
+
+    @property
+    def held(self) -> int:
+        """Bytes of a head that is not whole."""
+        return self._parser.held
 
     def idle_for(self, now: float) -> float:
         """Of a transfer: seconds since the client moved a byte of it; 0 while we are not waiting for the client."""

@@ -26,11 +26,20 @@ BEYOND = 64
 TRIES = 4
 """Connections asked to go for one that comes: an idle one may turn out to have sent a request just now."""
 
+HEADS = 256
+HEADS_BYTES = 16 << 20
+"""Unfinished heads, and bytes of them, that a worker holds whatever there is; beyond both the oldest go. They cost
+twice their bytes, and 10,000 of them would take more than most workers have."""
+
 WARN_EVERY = 10.0
 
 
 class Member(Protocol):
     """A connection, as far as the crowd is concerned."""
+
+    @property
+    def held(self) -> int:
+        """Bytes of a head that is not whole."""
 
     def give_way(self) -> None:
         """Close, with as much of a farewell as there is time for."""
@@ -115,11 +124,22 @@ class Crowd:
         return next((next(iter(place)) for place in (self.leaving, self.idle, self.heads) if place), None)
 
     def relieve(self, now: float) -> None:
-        """At each tick: where a bound of transfers is reached, those that stand still give way."""
+        """At each tick: where a bound of transfers is reached, those that stand still give way, and of heads that hold
+        too much the oldest."""
+        if len(self.heads) > HEADS:
+            self._lighten()
         for place, bound in ((self.uploads, self._limits.uploads), (self.downloads, self._limits.downloads)):
             if len(place) >= bound:
                 for member in _standing_still(place, now, len(place) - bound + 1 + bound // 8):
                     member.give_way()
+
+    def _lighten(self) -> None:
+        held = 0
+        for member in list(reversed(self.heads)):
+            held += member.held
+            if held > HEADS_BYTES:
+                self._warn("bytes of unfinished heads", "server.header_limit", "the oldest are refused")
+                member.give_way()
 
 
 def _standing_still(place: Place, now: float, most: int) -> Iterator[Member]:

@@ -31,6 +31,10 @@ MERGE_TIMEOUT = 10.0
 
 LARGEST = 64 << 20
 
+AT_ONCE = 4
+"""Scrapes that a worker relays at once. No other bound is theirs, since they are answered in an overload too, and the
+exporter makes one after the other."""
+
 
 class Exporter(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
     """Runs beside the workers. `shared` is the workers' listening socket, which is of no use here."""
@@ -79,21 +83,35 @@ def _application(_: dict[str, Any], start_response: Callable[..., object]) -> It
 def relay(client: Client, origin: Origin) -> Callable[..., Iterable[bytes]]:
     """A worker's `/metrics`: asks the exporter at its origin."""
 
+    asked = 0
+
     def probe(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        nonlocal asked
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             raise MethodNotAllowed("Use GET or HEAD here.", ("GET", "HEAD"))
+        if asked >= AT_ONCE:
+            raise Unavailable("The metrics are being asked for already; send this request again later.")
+        asked += 1
         try:
-            answer = client.fetch(
-                origin, "GET", b"/metrics", [], connect_timeout=CONNECT_TIMEOUT, response_timeout=MERGE_TIMEOUT,
-                limit=LARGEST,
-            )  # fmt: skip
-            if answer.status != 200:
-                raise UpstreamGarbled(f"the exporter answered {answer.status}")
-        except BrokerError as error:
-            LOG.warning("no metrics: %s", error.message)
-            raise Unavailable("The metrics cannot be had now; the log says why.") from None
-        length = ("Content-Length", str(len(answer.body)))
+            text = _ask(client, origin)
+        finally:
+            asked -= 1
+        length = ("Content-Length", str(len(text)))
         start_response("200 OK", [("Content-Type", CONTENT_TYPE), length, ("Cache-Control", "no-store")])
-        return [answer.body]
+        return [text]
 
     return probe
+
+
+def _ask(client: Client, origin: Origin) -> bytes:
+    try:
+        answer = client.fetch(
+            origin, "GET", b"/metrics", [], connect_timeout=CONNECT_TIMEOUT, response_timeout=MERGE_TIMEOUT,
+            limit=LARGEST,
+        )  # fmt: skip
+        if answer.status != 200:
+            raise UpstreamGarbled(f"the exporter answered {answer.status}")
+    except BrokerError as error:
+        LOG.warning("no metrics: %s", error.message)
+        raise Unavailable("The metrics cannot be had now; the log says why.") from None
+    return answer.body

@@ -66,6 +66,11 @@ class Link:
         """There are too many, and this one is missed least."""
         raise NotImplementedError
 
+    @property
+    def held(self) -> int:
+        """Bytes of a head that is not whole."""
+        raise NotImplementedError
+
     def idle_for(self, now: float) -> float:
         """Of a transfer: seconds since the client moved a byte of it."""
         raise NotImplementedError

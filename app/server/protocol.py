@@ -154,6 +154,11 @@ class RequestParser:
         return bool(self._raw) or self._skipped > 0 or self.head is not None
 
     @property
+    def held(self) -> int:
+        """Bytes of the message's head that are here."""
+        return len(self._raw)
+
+    @property
     def is_head(self) -> bool:
         """Whether the message, be it a refused one, is a HEAD request: its answer has no body."""
         return self._raw.startswith(b"HEAD ")

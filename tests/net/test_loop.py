@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -322,3 +324,16 @@ def test_gather_gives_none_for_what_takes_too_long(loop: Loop) -> None:
         eventlet.sleep(0.01)
     assert results == [[1, None, 3]]
     turn(loop, waiter.wake)
+
+
+def test_a_greenlet_that_is_done_holds_nothing_of_what_it_ran(loop: Loop) -> None:
+    class Request:
+        """Something to hold on to."""
+
+    request = Request()
+    gone = weakref.ref(request)
+    loop._spare.clear()
+    turn(loop, partial(loop.run, repr, request))
+    del request
+    gc.collect()
+    assert gone() is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.errors import Unavailable
-from app.server.crowd import BEYOND, Crowd, Place
+from app.server.crowd import BEYOND, HEADS, HEADS_BYTES, Crowd, Place
 from app.server.limits import Limits
 
 LIMITS = Limits(requests=4, uploads=2, downloads=2)
@@ -17,6 +17,7 @@ class Member:
     def __init__(self, crowd: Crowd, place: Place | None, idle: float = 0.0, *, stays: bool = False) -> None:
         self.crowd, self.place, self.idle, self.stays = crowd, place, idle, stays
         self.asked = False
+        self.held = 0
         crowd.connected += 1
         if place is not None:
             place[self] = None
@@ -127,3 +128,24 @@ def test_without_descriptors_one_that_is_not_missed_is_closed() -> None:
     member = Member(crowd, crowd.idle)
     assert crowd.free_one()
     assert member.asked
+
+
+def test_of_unfinished_heads_that_hold_too_much_the_oldest_go() -> None:
+    crowd = Crowd(LIMITS, 10 * HEADS)
+    members = [Member(crowd, crowd.heads) for _ in range(HEADS)]
+    for member in members:
+        member.held = 2 * HEADS_BYTES // HEADS
+    crowd.relieve(0.0)
+    assert not any(member.asked for member in members)  # so few are always there
+    members.append(Member(crowd, crowd.heads))
+    crowd.relieve(0.0)
+    assert [member.asked for member in members] == [True] * (HEADS // 2) + [False] * (HEADS // 2 + 1)
+
+
+def test_any_number_of_small_heads_stays() -> None:
+    crowd = Crowd(LIMITS, 10 * HEADS)
+    members = [Member(crowd, crowd.heads) for _ in range(5 * HEADS)]
+    for member in members:
+        member.held = 1000
+    crowd.relieve(0.0)
+    assert not any(member.asked for member in members)
