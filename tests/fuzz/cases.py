@@ -41,6 +41,11 @@ SLACK = b";" + b"e" * 16300
 
 REQUESTS: Mapping[str, Case] = {
     # A port that does not exist, an address that is none: the regular expression of Host took them.
+    "two expectations and a bad chunk": Case(
+        post(*[b"Expect: 100-continue"] * 2, b"Transfer-Encoding: chunked", body=b"3 ;a\r\nabc\r\n0\r\n\r\n") + GET,
+        0,
+        417,
+    ),
     "port 0": Case(hosted(b"a:0") + GET, 0, 400),
     "port 65536": Case(hosted(b"a:65536") + GET, 0, 400),
     "port 99999": Case(hosted(b"a:99999") + GET, 0, 400),

@@ -204,11 +204,13 @@ def _read_one(data: bytes, at: int, end: int) -> tuple[Message, int] | Reading:
         plain = data[at:after]
         state = "whole" if len(body) == length else "pending"
     message = _message(head, body, excuses)
+    chosen = frozenset(status for check in broken for status in check.statuses)  # a head is refused before its body
     if state != "whole":
-        statuses = frozenset((400, *(status for check in broken for status in check.statuses)))
-        return Reading([], state, statuses if state == "refused" else frozenset(), why, message, excuses)
+        return Reading([], state, chosen | {400} if state == "refused" else frozenset(), why, message, excuses)
     refusal = _ask_h11(plain, message)
-    return (message, after) if refusal is None else refusal._replace(method=head.method)
+    if refusal is None:
+        return message, after
+    return refusal._replace(method=head.method, statuses=refusal.statuses | chosen)
 
 
 def _message(head: Loose, body: bytes, excuses: frozenset[str]) -> Message:
