@@ -52,7 +52,7 @@ def test_slow_clients_hold_nobody_up(framework: str, source: Process, kind: str,
             for _ in range(4):
                 for path in PATHS:  # within `ask`'s 30 s; how fast is the bench's to say
                     assert broker.ask("GET", path)[0] == 200, path
-            assert broker.ask("PUT", V0 + "/x", b"x" * 50_000)[0] == 200
+            until(lambda: broker.ask("PUT", V0 + "/x", b"x" * 50_000)[0] == 200)  # an upload may have to come again
         until(lambda: _most_descriptors(broker) < 100, 30)  # all is as before
         assert broker.ask("GET", V0 + "/x")[0] == 200
         assert broker.end() == 0
