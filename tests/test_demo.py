@@ -82,3 +82,16 @@ def test_a_used_port_is_one_line_and_ends_all() -> None:
         assert second.returncode == 78
         assert second.stderr.count("\n") == 1
         assert f"port {demo.port}" in second.stderr
+
+
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT])
+def test_ended_at_once_every_worker_ends(signo: int) -> None:
+    """Its signal may come right after a worker's fork; one that misses it would be killed after 35 s."""
+    for _ in range(5):
+        with started("-m", "app", "demo", env={"BROKER_SERVER_PORT": "0"}) as demo:
+            demo.read_until("Ctrl-C ends everything")
+            if signo == signal.SIGINT:
+                os.killpg(demo.popen.pid, signo)
+            else:
+                demo.popen.send_signal(signo)
+            assert demo.popen.wait(15) == 0

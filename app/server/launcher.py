@@ -64,6 +64,10 @@ def _why_not(host: str, port: int, error: OSError) -> str:
     return f"{where}; set BROKER_SERVER_HOST to an address of this machine and BROKER_SERVER_PORT to a port"
 
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Those that oslo.service and this launcher handle."""
+
+
 class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service has no types
     """oslo.service's launcher, without the traps that it sets for a container's first process."""
 
@@ -76,7 +80,6 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         conf.set_override("log_options", False)  # it would log every option, secrets included
         self._slots = slots
         self._patience = grace_period + KILL_AFTER
-        self._pid = os.getpid()
         self._deadline = float("inf")
         self._ended = ended
         self._slot_of: dict[int, int] = {}
@@ -86,6 +89,20 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         self._slot_of = {id(worker): slot for slot, worker in enumerate(workers)}
         for one in (*workers, *others):
             self.launch_service(one, workers=1)
+
+    def _start_child(self, wrap: Any) -> Any:
+        """A signal waits until the child has handlers of its own: those that it inherits leave it to a hub that the
+        child gives up at once, so that a worker told to end right after its fork would serve on."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            return super()._start_child(wrap)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _child_process(self, service: service.ServiceBase) -> Any:
+        launcher = super()._child_process(service)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        return launcher
 
     def _wait_child(self) -> Any:
         """Frees the slot of a worker that has ended, which oslo.service knows nothing of."""
@@ -102,14 +119,7 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
 
     def _handle_term(self, signo: int, frame: object) -> None:  # noqa: ARG002
         """Begin to end, once: oslo.service would let a second signal kill this process, and with it what is in flight.
-        A second Ctrl-C is impatient, and cuts.
-
-        A worker that has just been forked still has these handlers: it serves nobody yet, and simply ends when the
-        parent tells it; Ctrl-C reaches it too, and is the parent's."""
-        if os.getpid() != self._pid:
-            if signo == signal.SIGTERM:
-                os._exit(0)
-            return
+        A second Ctrl-C is impatient, and cuts."""
         self.sigcaught = signal.SIGTERM
         self.running = False
         self.signal_handler.clear()
