@@ -1,0 +1,43 @@
+"""The stages of the fault table. A row is a test `test_fault_*`; its docstring's first line is the fault, in the table."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import FRAMEWORKS
+from tests.faults.stage import Stage, a_stage
+
+Staged = Callable[..., Stage]
+"""Makes a stage for the test that asks, with the options that it names in the environment."""
+
+
+@pytest.fixture
+def row(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The test's name and its fault."""
+    text = inspect.getdoc(request.function) or ""
+    return request.function.__name__, text.partition("\n")[0].rstrip(".")
+
+
+@pytest.fixture(scope="session")
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stage]]:
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(a_stage(name, tmp_path_factory.mktemp(name), ("", ""))) for name in FRAMEWORKS}
+
+
+@pytest.fixture
+def stage(_shared: dict[str, Stage], framework: str, row: tuple[str, str]) -> Stage:
+    """One whose broker is shared by the rows that leave it sound."""
+    shared = _shared[framework]
+    return Stage(framework, shared.broker, shared.one, shared.others, row)
+
+
+@pytest.fixture
+def staged(framework: str, row: tuple[str, str], tmp_path: Path) -> Iterator[Staged]:
+    """Stages with a broker of their own."""
+    with ExitStack() as stack:
+        yield lambda workers=2, **env: stack.enter_context(a_stage(framework, tmp_path, row, workers, **env))
