@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import FRAMEWORKS
-from tests.faults.stage import Stage, a_stage
+from tests.faults.stage import Row, Stage, a_stage
 
 Staged = Callable[..., Stage]
-"""Makes a stage for the test that asks, with the options that it names in the environment."""
+"""Makes a stage for the test that asks, with what it says of `a_stage`."""
 
 
 @pytest.fixture
-def row(request: pytest.FixtureRequest) -> tuple[str, str]:
+def row(request: pytest.FixtureRequest) -> Row:
     """The test's name and its fault."""
     text = inspect.getdoc(request.function) or ""
     return request.function.__name__, text.partition("\n")[0].rstrip(".")
@@ -26,18 +26,17 @@ def row(request: pytest.FixtureRequest) -> tuple[str, str]:
 @pytest.fixture(scope="session")
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stage]]:
     with ExitStack() as stack:
-        yield {name: stack.enter_context(a_stage(name, tmp_path_factory.mktemp(name), ("", ""))) for name in FRAMEWORKS}
+        yield {name: stack.enter_context(a_stage(name, tmp_path_factory.mktemp(name))) for name in FRAMEWORKS}
 
 
 @pytest.fixture
-def stage(_shared: dict[str, Stage], framework: str, row: tuple[str, str]) -> Stage:
+def stage(_shared: dict[str, Stage], framework: str, row: Row) -> Stage:
     """One whose broker is shared by the rows that leave it sound."""
-    shared = _shared[framework]
-    return Stage(framework, shared.broker, shared.one, shared.others, row)
+    return _shared[framework].for_row(row)
 
 
 @pytest.fixture
-def staged(framework: str, row: tuple[str, str], tmp_path: Path) -> Iterator[Staged]:
+def staged(framework: str, row: Row, tmp_path: Path) -> Iterator[Staged]:
     """Stages with a broker of their own."""
     with ExitStack() as stack:
-        yield lambda workers=2, **env: stack.enter_context(a_stage(framework, tmp_path, row, workers, **env))
+        yield lambda **options: stack.enter_context(a_stage(framework, tmp_path, row, **options))

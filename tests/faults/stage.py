@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -28,6 +28,10 @@ RATE = 60.0 if LONG else 40.0
 
 ONE = "one"
 OTHERS = ("two", "three", "four")
+ALL = (ONE, *OTHERS)
+
+Row = tuple[str, str]
+"""A test's name, and its fault."""
 
 LIMITS = {
     "BROKER_UPSTREAM_CONNECT_TIMEOUT": "0.5",
@@ -70,7 +74,9 @@ def serving(broker: Process, workers: int) -> bool:
 class Stage:
     """`one` is the plugin that goes wrong; `row` names the test. What a load is made of can be told by `traffics`."""
 
-    def __init__(self, framework: str, broker: Process, one: Plugins, others: Plugins, row: tuple[str, str]) -> None:
+    def __init__(
+        self, framework: str, env: Mapping[str, str], broker: Process, one: Plugins, others: Plugins, row: Row
+    ) -> None:
         self.framework = framework
         self.broker = broker
         self.one = one
@@ -79,6 +85,18 @@ class Stage:
         self.traffics: list[Traffic] = [
             traffic for name in (*one.names, *others.names) for traffic in mixed(name, path_of(name), RATE)
         ]
+        self._env = env
+
+    def for_row(self, row: Row) -> Stage:
+        """The same for another row."""
+        return Stage(self.framework, self._env, self.broker, self.one, self.others, row)
+
+    @contextmanager
+    def another(self, workers: int = 2, **env: str) -> Iterator[Process]:
+        """One more broker of the same scene, once it serves."""
+        with a_broker(self.framework, workers, **{**self._env, **env}) as broker:
+            until(lambda: serving(broker, workers))
+            yield broker
 
     def play(
         self,
@@ -87,13 +105,15 @@ class Stage:
         *,
         sees: Iterable[object] = (),
         who: Iterable[str] = (ONE,),
+        methods: Iterable[str] = ("GET", "POST"),
         back_within: float,
         others_within: float = 0.5,
         held: float = HELD,
     ) -> Seen:
         """Make a fault under load, and end it after `held` seconds.
 
-        Clients of `who` may see what `sees` says, until all is as before, `back_within` seconds after the fault's end.
+        Clients of `who` may see what `sees` says, where they use one of `methods`, until all is as before,
+        `back_within` seconds after the fault's end.
         All others see nothing of it, and wait less than `others_within` seconds. No plugin gets a POST twice.
         """
         with Load(self.broker.port, self.traffics) as load:
@@ -105,7 +125,7 @@ class Stage:
             ended = time.monotonic()
             await_calm(load, ended, back_within)
             time.sleep(AFTER)
-        seen = Seen(load.samples, made, ended, May(frozenset(who), frozenset(map(str, sees))))
+        seen = Seen(load.samples, made, ended, May(frozenset(who), frozenset(map(str, sees)), frozenset(methods)))
         self.record(seen)
         self.judge(seen, back_within, others_within)
         return seen
@@ -146,12 +166,14 @@ def await_calm(load: Load, ended: float, seconds: float) -> None:
 
 
 @contextmanager
-def a_stage(framework: str, folder: Path, row: tuple[str, str], workers: int = 2, **env: str) -> Iterator[Stage]:
+def a_stage(
+    framework: str, folder: Path, row: Row = ("", ""), others: Iterable[str] = OTHERS, workers: int = 2, **env: str
+) -> Iterator[Stage]:
     """With a broker of its own."""
     with ExitStack() as stack:
         one = stack.enter_context(Plugins(folder, ONE))
-        others = stack.enter_context(Plugins(folder, *OTHERS))
-        scene = scene_of(folder, {**one.ports, **others.ports})
-        broker = stack.enter_context(a_broker(framework, workers, **{**scene, **env}))
+        sound = stack.enter_context(Plugins(folder, *others))
+        env = {**scene_of(folder, {**one.ports, **sound.ports}), **env}
+        broker = stack.enter_context(a_broker(framework, workers, **env))
         until(lambda: serving(broker, workers))
-        yield Stage(framework, broker, one, others, row)
+        yield Stage(framework, env, broker, one, sound, row)

@@ -19,9 +19,10 @@ class May:
 
     names: frozenset[str] = frozenset()
     outcomes: frozenset[str] = frozenset()
+    methods: frozenset[str] = frozenset(("GET", "POST"))
 
     def see(self, sample: Sample) -> bool:
-        if sample.traffic.name not in self.names:
+        if sample.traffic.name not in self.names or sample.traffic.method not in self.methods:
             return False
         return sample.outcome in self.outcomes or sample.outcome.partition(" ")[0] in self.outcomes
 

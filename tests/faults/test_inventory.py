@@ -1,0 +1,118 @@
+"""Faults of A&AI: what is remembered goes on, what is not gets a clear answer, fast."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from app.simulators.processes import SimulatorProcess
+from tests.conftest import FRAMEWORKS
+from tests.contract.conftest import Simulated
+from tests.faults.load import Traffic
+from tests.faults.stage import ALL, Row, Stage, a_stage, region_of
+
+UNKNOWN = "unknown"
+"""Clients that ask for regions which nobody has asked for before."""
+UNTOLD = (502, 503, 504)
+"""What a client may see whose region nobody remembers."""
+
+TIMES = {
+    "BROKER_INVENTORY_CACHE_TTL": "0.3",
+    "BROKER_INVENTORY_NEGATIVE_TTL": "0.2",
+    "BROKER_AAI_RESPONSE_TIMEOUT": "1",
+    "BROKER_AAI_CONNECT_TIMEOUT": "0.5",
+}
+"""So that A&AI is asked all the time."""
+
+
+class Inventory:
+    """A&AI as a process that can be killed, started again on its port, and told to go wrong."""
+
+    def __init__(self, folder: Path) -> None:
+        self._regions = folder / "aai.json"
+        self._regions.write_text(json.dumps([region_of(name) for name in ALL]))
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        self._process = SimulatorProcess("aai", "--port", str(self.port), "--regions", str(self._regions))
+        self.port = self._process.port
+
+    def kill(self) -> None:
+        self._process.end()
+
+    def fails(self, fault: str) -> None:
+        Simulated(self._process).faults({"path": "/aai/", "fault": fault})
+
+    def works(self) -> None:
+        Simulated(self._process).faults()
+
+
+@contextlib.contextmanager
+def _a_stage(framework: str, folder: Path) -> Iterator[tuple[Stage, Inventory]]:
+    aai = Inventory(folder)
+    env = {"AAI_PROTOCOL": "http", "AAI_ADDR": "127.0.0.1", "AAI_PORT": str(aai.port)}
+    try:
+        with a_stage(framework, folder, **env, **TIMES, BROKER_INVENTORY_REGIONS_FILE="") as stage:
+            yield stage, aai
+    finally:
+        aai.kill()
+
+
+@pytest.fixture(scope="module")
+def _both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Stage, Inventory]]]:
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(_a_stage(name, tmp_path_factory.mktemp(name))) for name in FRAMEWORKS}
+
+
+@pytest.fixture
+def aai(_both: dict[str, tuple[Stage, Inventory]], framework: str) -> Inventory:
+    return _both[framework][1]
+
+
+@pytest.fixture
+def stage(_both: dict[str, tuple[Stage, Inventory]], framework: str, row: Row) -> Stage:
+    """With clients of unknown regions beside those of the plugins."""
+    stage = _both[framework][0].for_row(row)
+    unknown = Traffic(
+        UNKNOWN, lambda number: f"/api/multicloud/v0/{row[0]}_{number}/x", 10, fine="404 Region-Not-Found"
+    )
+    stage.traffics += [unknown, replace(unknown, kept=False)]
+    return stage
+
+
+def test_fault_inventory_killed(stage: Stage, aai: Inventory) -> None:
+    """A&AI is killed, and started again on its port."""
+    stage.play(aai.kill, aai.start, who=(UNKNOWN,), sees=UNTOLD, back_within=2)
+
+
+def test_fault_inventory_fails(stage: Stage, aai: Inventory) -> None:
+    """A&AI answers nothing but 503."""
+    stage.play(partial(aai.fails, "status=503"), aai.works, who=(UNKNOWN,), sees=UNTOLD, back_within=2)
+
+
+def test_fault_inventory_refuses_the_login(stage: Stage, aai: Inventory) -> None:
+    """A&AI answers nothing but 401."""
+    stage.play(partial(aai.fails, "status=401"), aai.works, who=(UNKNOWN,), sees=UNTOLD, back_within=2)
+
+
+def test_fault_inventory_garbled(stage: Stage, aai: Inventory) -> None:
+    """A&AI answers what is no HTTP."""
+    stage.play(partial(aai.fails, "garbage"), aai.works, who=(UNKNOWN,), sees=UNTOLD, back_within=2)
+
+
+def test_fault_inventory_slow(stage: Stage, aai: Inventory) -> None:
+    """A&AI takes half a second for each answer."""
+    stage.play(partial(aai.fails, "delay=0.5"), aai.works, back_within=0, others_within=1)
+
+
+def test_fault_inventory_hung(stage: Stage, aai: Inventory) -> None:
+    """A&AI takes requests, and does not answer in time."""
+    stage.play(partial(aai.fails, "delay=30"), aai.works, who=(UNKNOWN,), sees=UNTOLD, back_within=2)
