@@ -21,6 +21,9 @@ LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n", re.IGNORECASE)
 GARBAGE = b"\x16\x03\x01 this is no HTTP\r\n\r\n" * 3
 BACKLOG = 512
 
+DRIPS = 100
+"""Pieces of an answer that comes slowly: of a GET's they are single bytes."""
+
 
 class Connection(asyncio.Protocol):
     """One connection of the broker's; one request after the other."""
@@ -146,10 +149,15 @@ class Plugin:
         task.add_done_callback(self._slow.discard)
 
     async def _drip(self, connection: Connection, answer: bytes) -> None:
-        """All of it within `seconds`, a byte at a time."""
-        for number in range(len(answer)):
-            connection.transport.write(answer[number : number + 1])
-            await asyncio.sleep(self.seconds / len(answer))
+        """All of it within `seconds`, in `DRIPS` pieces."""
+        size = len(answer) // DRIPS + 1
+        for start in range(0, len(answer), size):
+            connection.transport.write(answer[start : start + size])
+            await asyncio.sleep(self.seconds / DRIPS)
+
+    def _late(self, connection: Connection, answer: bytes) -> None:
+        """After `seconds`."""
+        asyncio.get_running_loop().call_later(self.seconds, connection.transport.write, answer)
 
 
 ANSWERS: dict[str, Callable[[Plugin, Connection, bytes], None]] = {
@@ -158,6 +166,7 @@ ANSWERS: dict[str, Callable[[Plugin, Connection, bytes], None]] = {
     "hang-body": Plugin._hang_body,
     "garbage": Plugin._garbage,
     "close": Plugin._close,
+    "late": Plugin._late,
     "slow": Plugin._slowly,
     "refuse": Plugin._hang,
     "full": Plugin._hang,
