@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import FRAMEWORKS
+from tests.faults.apart import apart
 from tests.faults.stage import Row, Stage, a_stage
 
 Staged = Callable[..., Stage]
@@ -33,6 +34,13 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stag
 def stage(_shared: dict[str, Stage], framework: str, row: Row) -> Stage:
     """One whose broker is shared by the rows that leave it sound."""
     return _shared[framework].for_row(row)
+
+
+@pytest.fixture
+def isolated() -> Iterator[None]:
+    """Namespaces of the row's own; asked for before `staged`, all that is started is in them."""
+    with apart():
+        yield
 
 
 @pytest.fixture
