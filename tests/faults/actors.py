@@ -18,10 +18,11 @@ PORTS = re.compile(r"listens on \S+ ports ([\d ]+)")
 class Plugins:
     """One process that is a plugin under each of some names; see `tests.faults.plugin` for its modes."""
 
-    def __init__(self, folder: Path, *names: str) -> None:
+    def __init__(self, folder: Path, *names: str, host: str = "127.0.0.1", port: int = 0) -> None:
         self.names = names
+        self._host = host
         self._log = folder / f"{names[0]}.posts"
-        self.ports = dict.fromkeys(names, 0)
+        self.ports = dict.fromkeys(names, port)
         self.start()
 
     def __enter__(self) -> Plugins:
@@ -34,7 +35,7 @@ class Plugins:
         """Again, on the same ports."""
         where = [f"{name}:{port}" for name, port in self.ports.items()]
         popen = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.plugin", str(self._log), *where],
+            [sys.executable, "-m", "tests.faults.plugin", str(self._log), self._host, *where],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -42,10 +42,10 @@ def _run(*command: str, said: str = "") -> None:
     subprocess.run(command, input=said, text=True, check=True, capture_output=True)
 
 
-def cut_off(port: int) -> None:
-    """From now on no packet reaches a port, nor leaves it."""
+def cut_off(port: int, host: str = "127.0.0.1") -> None:
+    """From now on no packet reaches a port of a host, nor leaves it."""
     lines = ("add table inet faults", "add chain inet faults cut { type filter hook input priority 0; }")
-    rules = [f"add rule inet faults cut tcp {side} {port} drop" for side in ("dport", "sport")]
+    rules = [f"add rule inet faults cut ip {way}addr {host} tcp {way}port {port} drop" for way in "ds"]
     _run("nft", "-f", "-", said="\n".join((*lines, *rules, "")))
 
 

@@ -1,4 +1,5 @@
-"""A plugin that can be told to go wrong: `python -m tests.faults.plugin LOG NAME:PORT...`; port 0 is any free one.
+"""A plugin that can be told to go wrong: `python -m tests.faults.plugin LOG HOST NAME:PORT...`; port 0 is any
+free one.
 
 It answers `NAME ID BODY`: its own name, the request's id and the request's body, so that an answer that went to
 another client would be seen. The id of each POST is appended to the file LOG before anything else is done with it: one
@@ -62,9 +63,9 @@ class Connection(asyncio.Protocol):
 class Plugin:
     """One listening socket under a name; `mode` is a name and, for some, a number of seconds."""
 
-    def __init__(self, name: str, port: int, log: int) -> None:
+    def __init__(self, name: str, host: str, port: int, log: int) -> None:
         self.name = name.encode()
-        self.port = port
+        self.host, self.port = host, port
         self.connections: set[Connection] = set()
         self.mode, self.seconds = "ok", 0.0
         self._log = log
@@ -75,7 +76,7 @@ class Plugin:
 
     async def open(self) -> None:
         server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self), "127.0.0.1", self.port, backlog=BACKLOG
+            lambda: Connection(self), self.host, self.port, backlog=BACKLOG
         )
         self._server = server
         self.port = server.sockets[0].getsockname()[1]
@@ -102,12 +103,12 @@ class Plugin:
 
     def _fill(self) -> None:
         """Nobody accepts, and there is no room to wait: Linux drops each further SYN."""
-        listener = socket.create_server(("127.0.0.1", self.port), backlog=0)
+        listener = socket.create_server((self.host, self.port), backlog=0)
         self._full.append(listener)
         for _ in range(3):
             sock = socket.socket()
             sock.setblocking(False)
-            sock.connect_ex(("127.0.0.1", self.port))
+            sock.connect_ex((self.host, self.port))
             self._full.append(sock)
 
     def asked(self, connection: Connection, head: bytes, id_: bytes, body: bytes) -> None:
@@ -173,12 +174,12 @@ ANSWERS: dict[str, Callable[[Plugin, Connection, bytes], None]] = {
 }
 
 
-async def main(log: str, *names: str) -> None:
+async def main(log: str, host: str, *names: str) -> None:
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    plugins = [Plugin(name, int(port), file) for name, _, port in (one.partition(":") for one in names)]
+    plugins = [Plugin(name, host, int(port), file) for name, _, port in (one.partition(":") for one in names)]
     for plugin in plugins:
         await plugin.open()
-    print("listens on 127.0.0.1 ports", *(plugin.port for plugin in plugins), flush=True)
+    print(f"listens on {host} ports", *(plugin.port for plugin in plugins), flush=True)
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():

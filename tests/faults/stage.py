@@ -55,10 +55,15 @@ def path_of(name: str) -> str:
     return f"/api/multicloud/v0/owner_{name}/x"
 
 
-def scene_of(folder: Path, ports: dict[str, int]) -> dict[str, str]:
-    """The environment that leads a broker to plugins by their ports; each has a region of its name."""
-    entries = {name: entry_of(name, f"http://127.0.0.1:{port}") for name, port in ports.items()}
-    (folder / "map.json").write_text(json.dumps(entries))
+def map_of(ports: Mapping[str, int], hosts: Mapping[str, str] = {}) -> str:
+    """A provider-plugin map; a plugin that has no other host is at 127.0.0.1."""
+    where = {name: f"http://{hosts.get(name, '127.0.0.1')}:{port}" for name, port in ports.items()}
+    return json.dumps({name: entry_of(name, endpoint) for name, endpoint in where.items()})
+
+
+def scene_of(folder: Path, ports: Mapping[str, int], hosts: Mapping[str, str] = {}) -> dict[str, str]:
+    """The environment that leads a broker to plugins; each has a region of its name."""
+    (folder / "map.json").write_text(map_of(ports, hosts))
     (folder / "regions.json").write_text(json.dumps([region_of(name) for name in ports]))
     return {
         **LIMITS,
@@ -167,13 +172,19 @@ def await_calm(load: Load, ended: float, seconds: float) -> None:
 
 @contextmanager
 def a_stage(
-    framework: str, folder: Path, row: Row = ("", ""), others: Iterable[str] = OTHERS, workers: int = 2, **env: str
+    framework: str,
+    folder: Path,
+    row: Row = ("", ""),
+    others: Iterable[str] = OTHERS,
+    workers: int = 2,
+    hosts: Mapping[str, str] = {},
+    **env: str,
 ) -> Iterator[Stage]:
-    """With a broker of its own."""
+    """With a broker of its own; `hosts` names plugins that it is to know by another host than 127.0.0.1."""
     with ExitStack() as stack:
         one = stack.enter_context(Plugins(folder, ONE))
         sound = stack.enter_context(Plugins(folder, *others))
-        env = {**scene_of(folder, {**one.ports, **sound.ports}), **env}
+        env = {**scene_of(folder, {**one.ports, **sound.ports}, hosts), **env}
         broker = stack.enter_context(a_broker(framework, workers, **env))
         until(lambda: serving(broker, workers))
         yield Stage(framework, env, broker, one, sound, row)
