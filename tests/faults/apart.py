@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.conftest import until
+
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
 POSSIBLE = os.geteuid() == 0 and shutil.which("nft") is not None and shutil.which("ip") is not None
@@ -21,21 +23,19 @@ def apart() -> Iterator[None]:
     """Within namespaces of one's own, the loopback interface up, until the end of the block."""
     folder = Path.cwd()
     before = [os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("net", "mnt")]
-    _checked(LIBC.unshare(CLONE_NEWNET | CLONE_NEWNS))
+    if LIBC.unshare(CLONE_NEWNET | CLONE_NEWNS):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     try:
         _run("mount", "--make-rprivate", "/")
         _run("ip", "link", "set", "lo", "up")
         yield
     finally:
         for descriptor in before:
-            _checked(LIBC.setns(descriptor, 0))
+            until(
+                lambda descriptor=descriptor: LIBC.setns(descriptor, 0) == 0
+            )  # once threads that are in it have ended
             os.close(descriptor)
         os.chdir(folder)
-
-
-def _checked(result: int) -> None:
-    if result:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def _run(*command: str, said: str = "") -> None:

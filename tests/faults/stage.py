@@ -90,6 +90,8 @@ class Stage:
         self.traffics: list[Traffic] = [
             traffic for name in (*one.names, *others.names) for traffic in mixed(name, path_of(name), RATE)
         ]
+        self.facts: dict[str, float] = {}
+        """What there is to say of the row beside what clients saw: `times`, `replaced_after` (seconds)."""
         self._env = env
 
     def for_row(self, row: Row) -> Stage:
@@ -122,6 +124,7 @@ class Stage:
         All others see nothing of it, and wait less than `others_within` seconds. No plugin gets a POST twice.
         """
         with Load(self.broker.port, self.traffics) as load:
+            self.load = load
             time.sleep(BEFORE)
             made = time.monotonic()
             make()
@@ -142,7 +145,7 @@ class Stage:
         twice = [id_ for plugins in (self.one, self.others) for id_, times in plugins.posts().items() if times > 1]
         assert not twice, "a POST came twice"
 
-    def record(self, seen: Seen, **more: object) -> None:
+    def record(self, seen: Seen) -> None:
         """For docs/faults.md."""
         if RECORDS is None:
             return
@@ -156,7 +159,7 @@ class Stage:
             "others_longest": longest(others),
             "as_before_after": seen.as_before_after,
             "lost": len(seen.losses),
-            **more,
+            **self.facts,
         }
         (Path(RECORDS) / f"{self.row}-{self.framework}.json").write_text(json.dumps(document))
 

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import signal
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
-from tests.conftest import Process, children, until
+from tests.conftest import until
 from tests.faults.conftest import Staged
-from tests.faults.stage import ALL, Stage, serving
+from tests.faults.processes import lives, until_replaced, workers_of
+from tests.faults.stage import ALL, ONE, Stage, path_of, serving
 from tests.faults.verdict import Seen
 
 ENDED = ("closed unanswered", "cut")
 """What those see whose connections a process held that has ended."""
 
-
-def workers_of(broker: Process) -> list[int]:
-    """The pids of those that serve, the youngest last."""
-    told = [int(found[1]) for line in broker.lines if (found := re.search(r'"pid": (\d+), .*serves"', line))]
-    alive = children(broker.popen.pid)
-    return [pid for pid in told if pid in alive]
+MOST, BODIES = 96, 200
+"""MiB that a worker may have, and bodies of a MiB that are held by two of them."""
 
 
 def _busy(stage: Stage) -> Stage:
@@ -33,32 +27,17 @@ def _busy(stage: Stage) -> Stage:
     return stage
 
 
-def lives(pid: int) -> bool:
-    """Whether a process runs; one that nobody has reaped yet does not."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
-def until_replaced(broker: Process, gone: int) -> float:
-    """Seconds until there are two workers again, none of which is the one that is gone."""
-    began = time.monotonic()
-    until(lambda: len(workers := workers_of(broker)) == 2 and gone not in workers)
-    return time.monotonic() - began
-
-
 def test_fault_worker_killed(staged: Staged) -> None:
     """A worker is killed (SIGKILL)."""
-    stage, took = _busy(staged()), []
+    stage = _busy(staged())
 
     def kill() -> None:
         worker = workers_of(stage.broker)[0]
         os.kill(worker, signal.SIGKILL)
-        took.append(until_replaced(stage.broker, worker))
+        stage.facts["replaced_after"] = until_replaced(stage.broker, worker)
 
     seen = stage.play(kill, lambda: None, who=ALL, sees=ENDED, back_within=1, held=0)
-    stage.record(seen, replaced_after=took[0])
-    assert took[0] < 0.5
+    assert stage.facts["replaced_after"] < 0.5
     _only_what_was_under_way(seen)
 
 
@@ -83,3 +62,39 @@ def test_fault_broker_killed(staged: Staged) -> None:
 
     with stack:
         stage.play(kill, again, who=ALL, sees=(*ENDED, "refused"), back_within=1, held=0, others_within=5)
+
+
+def test_fault_worker_stopped(staged: Staged) -> None:
+    """A worker is stopped (SIGSTOP), and the watchdog replaces it."""
+    stage = _busy(staged(BROKER_SERVER_WATCHDOG_TIMEOUT="1"))
+
+    def stop() -> None:
+        worker = workers_of(stage.broker)[0]
+        os.kill(worker, signal.SIGSTOP)
+        stage.facts["replaced_after"] = until_replaced(stage.broker, worker)
+
+    stage.play(stop, lambda: None, who=ALL, sees=ENDED, held=0, back_within=1)
+    assert 1 <= stage.facts["replaced_after"] < 3
+
+
+def test_fault_worker_out_of_memory(staged: Staged) -> None:
+    """The workers grow beyond the memory that they may have, and are replaced, one at a time."""
+    stage = staged(
+        BROKER_SERVER_WORKER_MEMORY_MAX=str(MOST),
+        BROKER_UPSTREAM_REPLAY_LIMIT=str(1 << 20),
+        BROKER_UPSTREAM_RESPONSE_TIMEOUT="5",
+    )
+    stage.one.turn("late", 1.5)
+    before = workers_of(stage.broker)
+
+    def grow() -> None:
+        began = time.monotonic()
+        with ExitStack() as stack:
+            for _ in range(BODIES):
+                sock = stack.enter_context(stage.broker.connect())
+                head = f"POST {path_of(ONE)} HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 20}\r\n\r\n"
+                sock.sendall(head.encode() + bytes(1 << 20))
+            until(lambda: not set(before) & set(workers_of(stage.broker)))
+        stage.facts["replaced_after"] = time.monotonic() - began
+
+    stage.play(grow, lambda: None, who=ALL, held=0, back_within=0, others_within=1)
