@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -37,6 +38,8 @@ from app.web.health import Health
 if TYPE_CHECKING:
     from app.auth.remote import Fetch
 
+LOG = logging.getLogger(__name__)
+
 
 def build(
     conf: cfg.ConfigOpts,
@@ -49,6 +52,8 @@ def build(
 ) -> Served:
     """In a worker: everything that serves requests."""
     worker_metrics = _metrics(conf, slot) if exporter is not None else None
+    if worker_metrics is not None:
+        loop.every_tick.append(lambda _: worker_metrics.loop(loop.lag, loop.greenlets))
     _keep_fresh(shared.tls, loop, worker_metrics)
     client = upstream.client(conf, loop, shared.tls["upstream"], worker_metrics)
     forwarding = upstream.forwarding(conf)
@@ -109,9 +114,14 @@ def _gate(conf: cfg.ConfigOpts, shared: Shared, loop: Loop) -> Authenticate | No
     return shared.authentication.gate(loop, fetch, swagger if conf.auth.exempt_swagger else frozenset())
 
 
-def _metrics(conf: cfg.ConfigOpts, slot: int) -> Metrics:
+def _metrics(conf: cfg.ConfigOpts, slot: int) -> Metrics | None:
+    """None where the file system that they are kept in has no room."""
     metrics.use_slot(slot)
-    return Metrics(VERSION, conf.server.web_framework)
+    try:
+        return Metrics(VERSION, conf.server.web_framework)
+    except OSError as error:
+        LOG.error("worker %d serves without metrics: %s", slot, error)
+        return None
 
 
 def _probes(slots: Slots, draining: list[bool]) -> dict[str, Probe]:

@@ -36,6 +36,9 @@ def use_slot(slot: int) -> None:
     """In the worker, before any metric is made: its files are the slot's."""
     from prometheus_client import values
 
+    from app.observability.allocated import Allocated
+
+    values.MmapedDict = Allocated  # type: ignore[attr-defined]
     values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
 
@@ -94,6 +97,8 @@ class Metrics:
             "stale": counter("inventory_cache_stale", "Remembered regions served while the inventory failed"),
         }
         self._inventory = histogram("inventory_request_duration_seconds", "Requests to the inventory")
+        self._lag = histogram("hub_lag_seconds", "By how much a worker's loop came too late to its ticks, ten a second")
+        self._greenlets = gauge("greenlets", "Greenlets that serve requests or are kept for the next", (), "livesum")
         self._certificates = gauge(
             "tls_certificate_not_after_timestamp_seconds",
             "The end of the certificate that is presented to clients (server), plugins (upstream) or A&AI (aai)",
@@ -122,6 +127,11 @@ class Metrics:
 
     def in_flight(self, count: int) -> None:
         self._in_flight.set(count)
+
+    def loop(self, lag: float, greenlets: int) -> None:
+        """At each tick of a worker's loop: how many seconds it came too late."""
+        self._lag.observe(lag)
+        self._greenlets.set(greenlets)
 
     def certificate(self, role: str, not_after: float) -> None:
         """`role`: server, upstream or aai; `not_after` in seconds since the epoch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from tests.faults.apart import POSSIBLE, small_folder
 from tests.faults.conftest import Staged
 from tests.faults.processes import workers_of
-from tests.faults.stage import ALL
+from tests.faults.stage import ALL, ONE, path_of
 
 
 def test_fault_no_descriptors(staged: Staged) -> None:
@@ -38,13 +39,18 @@ def test_fault_shared_memory_full(staged: Staged, tmp_path: Path) -> None:
     folder.mkdir()
     small_folder(folder, 8192)
     stage, filler = staged(BROKER_METRICS_DIRECTORY=str(folder)), folder / "filler"
-    stage.play(lambda: _fill(filler), filler.unlink, who=ALL, back_within=0)
+
+    def fill() -> None:
+        _fill(filler)
+        for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"):  # of which there are no metrics yet
+            for path in ("x", "tenants", "extensions", "registry"):
+                assert stage.broker.ask(method, path_of(ONE).removesuffix("x") + path)[0] == 200
+
+    stage.play(fill, filler.unlink, who=ALL, back_within=0)
+    assert b"PATCH" in stage.broker.ask("GET", "/metrics")[2]
 
 
 def _fill(path: Path) -> None:
-    with path.open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(4096)):
-                pass
-        except OSError:
-            return
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
