@@ -1,16 +1,20 @@
-"""The plugins of a scene, as processes that can be killed, frozen, started again on their ports, and told to go wrong."""
+"""What is around a broker, as processes that can be killed, frozen, started again on their ports, and told to go wrong."""
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from app.simulators.processes import SimulatorProcess
 from tests.conftest import ROOT, Process
+from tests.contract.conftest import Simulated
 
 PORTS = re.compile(r"listens on \S+ ports ([\d ]+)")
 
@@ -71,3 +75,26 @@ class Plugins:
     def posts(self) -> Counter[str]:
         """How often each POST has come, by its id."""
         return Counter(self._log.read_text().split()) if self._log.exists() else Counter()
+
+
+class Inventory:
+    """A&AI as a process that can be killed, started again on its port, and told to go wrong."""
+
+    def __init__(self, folder: Path, regions: Sequence[Mapping[str, str]]) -> None:
+        self._regions = folder / "aai.json"
+        self._regions.write_text(json.dumps(regions))
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        self._process = SimulatorProcess("aai", "--port", str(self.port), "--regions", str(self._regions))
+        self.port = self._process.port
+
+    def kill(self) -> None:
+        self._process.end()
+
+    def fails(self, fault: str) -> None:
+        Simulated(self._process).faults({"path": "/aai/", "fault": fault})
+
+    def works(self) -> None:
+        Simulated(self._process).faults()

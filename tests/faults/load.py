@@ -36,6 +36,7 @@ class Traffic:
     method: str = "GET"
     kept: bool = True
     fine: str = "200"
+    life: int = 1_000_000
 
 
 def mixed(name: str, path: str, rate: float) -> list[Traffic]:
@@ -137,7 +138,7 @@ class Load:
             if connection is not None:
                 connection.close()
             return lost.outcome
-        if traffic.kept and connection.usable:
+        if traffic.kept and connection.usable and connection.answered < traffic.life:
             kept.append(connection)
         else:
             connection.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.simulators.processes import SimulatorProcess
 from tests.conftest import FRAMEWORKS
-from tests.contract.conftest import Simulated
+from tests.faults.actors import Inventory
 from tests.faults.load import Traffic
 from tests.faults.stage import ALL, Row, Stage, a_stage, region_of
 
@@ -32,32 +30,9 @@ TIMES = {
 """So that A&AI is asked all the time."""
 
 
-class Inventory:
-    """A&AI as a process that can be killed, started again on its port, and told to go wrong."""
-
-    def __init__(self, folder: Path) -> None:
-        self._regions = folder / "aai.json"
-        self._regions.write_text(json.dumps([region_of(name) for name in ALL]))
-        self.port = 0
-        self.start()
-
-    def start(self) -> None:
-        self._process = SimulatorProcess("aai", "--port", str(self.port), "--regions", str(self._regions))
-        self.port = self._process.port
-
-    def kill(self) -> None:
-        self._process.end()
-
-    def fails(self, fault: str) -> None:
-        Simulated(self._process).faults({"path": "/aai/", "fault": fault})
-
-    def works(self) -> None:
-        Simulated(self._process).faults()
-
-
 @contextlib.contextmanager
 def _a_stage(framework: str, folder: Path) -> Iterator[tuple[Stage, Inventory]]:
-    aai = Inventory(folder)
+    aai = Inventory(folder, [region_of(name) for name in ALL])
     env = {"AAI_PROTOCOL": "http", "AAI_ADDR": "127.0.0.1", "AAI_PORT": str(aai.port)}
     try:
         with a_stage(framework, folder, **env, **TIMES, BROKER_INVENTORY_REGIONS_FILE="") as stage:
