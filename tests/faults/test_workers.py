@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from tests.conftest import until
@@ -16,8 +17,8 @@ from tests.faults.verdict import Seen
 ENDED = ("closed unanswered", "cut")
 """What those see whose connections a process held that has ended."""
 
-MOST, BODIES = 96, 200
-"""MiB that a worker may have, and bodies of a MiB that are held by two of them."""
+MOST, BODIES = 80, 120
+"""MiB that a worker may have, and bodies of a MiB that two of them hold at once."""
 
 
 def _busy(stage: Stage) -> Stage:
@@ -87,14 +88,14 @@ def test_fault_worker_out_of_memory(staged: Staged) -> None:
     stage.one.turn("late", 1.5)
     before = workers_of(stage.broker)
 
+    def post(_: int) -> int:
+        return stage.broker.ask("POST", path_of(ONE), bytes(1 << 20))[0]
+
     def grow() -> None:
         began = time.monotonic()
-        with ExitStack() as stack:
-            for _ in range(BODIES):
-                sock = stack.enter_context(stage.broker.connect())
-                head = f"POST {path_of(ONE)} HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 20}\r\n\r\n"
-                sock.sendall(head.encode() + bytes(1 << 20))
-            until(lambda: set(before) - set(workers_of(stage.broker)))
+        with ThreadPoolExecutor(BODIES) as clients:
+            assert set(clients.map(post, range(BODIES))) == {200}
+        until(lambda: set(before) - set(workers_of(stage.broker)))
         stage.facts["replaced_after"] = time.monotonic() - began
 
     stage.play(grow, lambda: None, who=ALL, held=0, back_within=0, others_within=1)

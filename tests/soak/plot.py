@@ -8,6 +8,8 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import ScalarFormatter
 
 from tests.soak.run import Soak
 from tests.soak.slopes import Trend
@@ -27,17 +29,25 @@ def draw(soak: Soak, trends: Sequence[Trend], path: Path) -> None:
     minutes = [(one.at - soak.began) / 60 for one in soak.samples]
     greenlets.plot(minutes, [one.greenlets for one in soak.samples], label="greenlets, all workers")
     greenlets.plot(minutes, [one.in_flight for one in soak.samples], label="requests in flight")
-    for part, label in ((0.5, "median"), (0.99, "99th percentile")):
+    for part, label in ((0.5, "latency p50"), (0.99, "latency p99")):
         windows = soak.latency(part)
         latency.semilogy([at / 60 for at, _ in windows], [value for _, value in windows], label=label)
+    for one in trends:
+        axes = {"memory": memory, "descriptors": descriptors, "p50": latency, "p99": latency}.get(
+            one.name.rpartition(" ")[2], greenlets
+        )
+        axes.plot([soak.warm_up / 60, soak.seconds / 60], one.ends, "k:", lw=0.8)
     for axes, title in (
         (memory, "memory, MiB (PSS)"),
         (descriptors, "open descriptors"),
-        (greenlets, "greenlets"),
+        (greenlets, "number"),
         (latency, "time to an answer, ms"),
     ):
         _dress(axes, title, soak)
+    _mark(soak, figure)
     latency.set_xlabel("minutes")
+    latency.yaxis.set_major_formatter(ScalarFormatter())
+    latency.yaxis.set_minor_formatter(ScalarFormatter())
     verdict = (
         "all is flat"
         if all(one.flat for one in trends)
@@ -49,17 +59,19 @@ def draw(soak: Soak, trends: Sequence[Trend], path: Path) -> None:
 
 
 def _dress(axes: Axes, title: str, soak: Soak) -> None:
-    """Faults are marked, and the warm-up is grey."""
+    """Faults are marked in their colours, and the warm-up is grey."""
     axes.set_ylabel(title)
-    axes.axvspan(0, soak.warm_up / 60, color="0.93")
-    told = set()
-    for made in soak.made:
-        name = made.kind.name
-        began, ended = ((moment - soak.began) / 60 for moment in (made.began, made.ended))
-        label = None if name in told else name
-        axes.axvspan(began, max(ended, began + 0.005), color=COLOURS[name], alpha=0.25, lw=0.8, label=label)
-        told.add(name)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small")
+    axes.axvspan(0, soak.warm_up / 60, color="0.93")
+    for made in soak.made:
+        began, ended = ((moment - soak.began) / 60 for moment in (made.began, made.ended))
+        axes.axvspan(began, max(ended, began + 0.005), color=COLOURS[made.kind.name], alpha=0.25, lw=0.8)
     axes.grid(alpha=0.3)
     if axes.get_yscale() == "linear":
         axes.set_ylim(bottom=0)
+
+
+def _mark(soak: Soak, figure: Figure) -> None:
+    """What the colours are."""
+    patches = [Patch(color=colour, alpha=0.4, label=name) for name, colour in COLOURS.items()]
+    figure.legend(handles=[*patches, Patch(color="0.93", label="warm-up")], loc="outside lower center", ncols=5)

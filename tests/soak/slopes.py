@@ -23,6 +23,11 @@ class Trend(NamedTuple):
         return self.slope * self.seconds
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """Of the line."""
+        return self.mean - self.rise / 2, self.mean + self.rise / 2
+
+    @property
     def flat(self) -> bool:
         """A fall is none of our business: what was warm may cool."""
         return self.rise <= self.allowed
