@@ -1,8 +1,8 @@
 """Rule 13: 1 GiB up or down, between fast and slow peers, grows a worker by less than 32 MiB.
 
-`make test` plays the combinations that `PLAYED` names, `make soak-memory` all of them. Peers move large buffers and look at
-none of it, so that what is measured is the broker. A slow peer takes (or gives) a burst whenever the other side has
-come to a stand: every buffer on the way is full (or empty) in between.
+`make test` plays the combinations that `PLAYED` names, `make soak-memory` all of them. Peers move large buffers and
+look at none of it, so that what is measured is the broker. A slow peer takes (or gives) a burst whenever the other side
+has come to a stand: every buffer on the way is full (or empty) in between.
 """
 
 from __future__ import annotations
