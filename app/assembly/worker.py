@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -37,8 +36,6 @@ from app.web.health import Health
 
 if TYPE_CHECKING:
     from app.auth.remote import Fetch
-
-LOG = logging.getLogger(__name__)
 
 
 def build(
@@ -114,14 +111,9 @@ def _gate(conf: cfg.ConfigOpts, shared: Shared, loop: Loop) -> Authenticate | No
     return shared.authentication.gate(loop, fetch, swagger if conf.auth.exempt_swagger else frozenset())
 
 
-def _metrics(conf: cfg.ConfigOpts, slot: int) -> Metrics | None:
-    """None where the file system that they are kept in has no room."""
+def _metrics(conf: cfg.ConfigOpts, slot: int) -> Metrics:
     metrics.use_slot(slot)
-    try:
-        return Metrics(VERSION, conf.server.web_framework)
-    except OSError as error:
-        LOG.error("worker %d serves without metrics: %s", slot, error)
-        return None
+    return Metrics(VERSION, conf.server.web_framework)
 
 
 def _probes(slots: Slots, draining: list[bool]) -> dict[str, Probe]:

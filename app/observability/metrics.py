@@ -36,9 +36,6 @@ def use_slot(slot: int) -> None:
     """In the worker, before any metric is made: its files are the slot's."""
     from prometheus_client import values
 
-    from app.observability.allocated import Allocated
-
-    values.MmapedDict = Allocated  # type: ignore[attr-defined]
     values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
 
