@@ -33,7 +33,7 @@ def refused(environ: dict[str, str]) -> str:
         ),
         (
             {"BROKER_UPSTREAM_BREAKER_OPEN": "31"},
-            "upstream.breaker_open is 31 (BROKER_UPSTREAM_BREAKER_OPEN): allowed is at most upstream.breaker_open_max, which is 30",
+            "upstream.breaker_open is 31.0 (BROKER_UPSTREAM_BREAKER_OPEN): allowed is at most upstream.breaker_open_max, which is 30.0",
         ),
         (
             {"BROKER_CLIENTS_RATE": "0.05"},
