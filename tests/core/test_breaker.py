@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from app.core.breaker import CLOSED, HALF_OPEN, OPEN, Breaker, Breaking, Change, Passed, Tally
-from app.core.circuits import LEVELS, PLACES, Circuits
+from app.core.circuits import LEVELS, PLACES, ROWS, Circuits
 
 SETTINGS = Breaking(failures=3, percent=50, window=10.0, minimum=10, first=2.0, longest=12.0, probes=2)
 START = 1000.0
+KEY = 77
 
 
 class Story:
@@ -22,7 +23,7 @@ class Story:
         self.workers = [self.new_worker() for _ in range(workers)]
 
     def new_worker(self) -> Breaker:
-        return Breaker(self.circuits, 77, START)
+        return Breaker(self.circuits, KEY, START)
 
     def admit(self, at: float, worker: int = 0) -> Passed | None:
         return self.workers[worker].admit(START + at, self.settings)
@@ -93,11 +94,11 @@ def test_a_window_slides_and_what_is_older_than_two_is_forgotten() -> None:
     for _ in range(9):
         tally.bad(START, settings)
     assert tally.bad(START + 19.9, settings) == ""
-    tally = Tally()
-    for _ in range(12):
-        tally.bad(START, replace(settings, percent=0))
-    assert tally.bad(START + 10.1, settings) == "100% of 13 requests failed"
-    assert tally.bad(START + 30.1, settings) == ""
+    for after, why in ((10.1, "100% of 13 requests failed"), (20.1, ""), (30.1, "")):
+        tally = Tally()
+        for _ in range(12):
+            tally.bad(START, replace(settings, percent=0))
+        assert tally.bad(START + after, settings) == why
 
 
 @pytest.mark.parametrize(("settings", "opens"), [(dict(failures=0, percent=0), False), (dict(failures=1), True)])  # noqa: C408
@@ -213,6 +214,21 @@ def test_what_was_sent_before_says_nothing_about_after() -> None:
     assert story.states(22.0) == {CLOSED}
 
 
+def test_an_answer_that_comes_late_says_nothing_about_after_either() -> None:
+    story = Story()
+    before = story.let_in(0.0)
+    story.opened()
+    first = story.let_in(2.0)
+    story.bad(2.0)
+    story.good(6.0, passed=first)  # of the opening before: no place of this one is proven by it
+    probes = [story.let_in(6.0), story.let_in(6.0)]
+    assert [story.good(6.0, passed=probe) for probe in probes] == [None, Change(CLOSED)]
+    story.bad(7.0)
+    story.bad(7.0)
+    story.good(7.0, passed=before)  # no interruption of a row of failures
+    assert story.bad(7.0) == Change(OPEN, 2.0, "3 requests in a row failed")
+
+
 @pytest.mark.parametrize("worker", [0, 1])
 def test_after_it_was_closed_each_worker_counts_from_the_beginning(worker: int) -> None:
     story = Story(2)
@@ -249,10 +265,10 @@ def test_ever_so_many_openings_are_no_longer_than_the_longest() -> None:
 
 def test_a_plugin_whose_row_was_given_away_while_closed_gets_another() -> None:
     story = Story()
-    story.let_in(0.0)
-    for key in range(10_000, 10_000 + 600):
-        story.circuits.find(key, START + 1)
-    passed = story.let_in(2.0)
-    for _ in range(3):
-        story.bad(2.0, passed=passed)
-    assert story.states(2.0) == {OPEN}
+    old = story.let_in(0.0)
+    others = [Breaker(story.circuits, key, START + 3) for key in range(10_000, 10_000 + ROWS)]
+    others.append(Breaker(story.circuits, KEY + 1000 * ROWS, START + 3))  # this one wants the row
+    passed = [story.let_in(4.0) for _ in range(3)]
+    assert [story.bad(4.0, passed=one) is None for one in (old, *passed)] == [True, True, True, False]
+    assert story.states(4.0) == {OPEN}
+    assert {other.state(START + 4) for other in others} == {CLOSED}
