@@ -52,11 +52,12 @@ def build(
     _keep_fresh(shared.tls, loop, worker_metrics)
     client = upstream.client(conf, loop, shared.tls["upstream"], worker_metrics)
     forwarding = upstream.forwarding(conf)
+    guards = upstream.guards(conf, loop, shared.circuits, worker_metrics)
     broker = Broker(
         api.builtin(),
         shared.plugins,
         inventory.layered(conf, shared, loop, worker_metrics),
-        upstream.forwarder(conf, client, worker_metrics, forwarding),
+        upstream.forwarder(conf, client, worker_metrics, forwarding, guards),
         client,
         loop.gather,
         CapacitySettings(conf.capacity.concurrency, conf.upstream.connect_timeout, conf.capacity.timeout),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from greenlet import getcurrent
@@ -184,14 +184,16 @@ class Client:
         budget = self._budgets[origin]
         budget.sent()
         connection = self._pool.take(origin, self._secured(origin))
+        started = time.monotonic()
         try:
             return self._try(connection, origin, method, head, body if held is None else held, timeouts)
         except ConnectionLostError as lost:
             if not may_send_again(method, written=lost.written, held=held is not None) or not budget.spend():
                 raise UpstreamGarbled("The upstream closed without an answer.") from None
         self._retried()
+        left = max(timeouts.response - (time.monotonic() - started), 0.0)
         try:
-            return self._try(None, origin, method, head, held or b"", timeouts)
+            return self._try(None, origin, method, head, held or b"", replace(timeouts, response=left))
         except ConnectionLostError:
             raise UpstreamGarbled("The upstream closed without an answer, twice.") from None
 
