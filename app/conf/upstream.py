@@ -79,4 +79,11 @@ OPTS = (
         max=100,
         help="Requests that may be sent again, in percent of those sent to the same plugin, and ten at once; 0: none.",
     ),
+    cfg.Opt(
+        "resolve_interval",
+        type=Seconds(0.1, 3600),
+        default=5.0,
+        help="Seconds after which the addresses of a name in use (a plugin's, MSB's, A&AI's) are looked up again, "
+        "in the background; connections to an address that it has no more are closed.",
+    ),
 )
