@@ -219,3 +219,9 @@ class Unavailable(BrokerError):
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message, (("Retry-After", str(retry_after)),))
+
+
+class InventoryUnavailable(Unavailable):
+    """The inventory is known to fail, or asked as much as it may be: this region is not asked for now."""
+
+    reason = "Inventory-Unavailable"

@@ -10,8 +10,9 @@ from app.assembly.shared import Shared
 from app.assembly.upstream import origin, resolver, unmeasured
 from app.conf import secret
 from app.inventory.aai import Aai, AaiSettings
-from app.inventory.cache import CachedInventory, Layered, Lifetimes, Unconfigured
+from app.inventory.cache import CachedInventory, Layered, Unconfigured
 from app.inventory.model import Inventory
+from app.inventory.remembered import CacheSettings
 from app.net.loop import Loop
 from app.observability.metrics import Metrics
 from app.upstream.client import Client
@@ -37,6 +38,6 @@ def layered(conf: cfg.ConfigOpts, shared: Shared, loop: Loop, worker_metrics: Me
         worker_metrics.inventory_asked if worker_metrics else unmeasured,
     )
     options = conf.inventory
-    lifetimes = Lifetimes(options.cache_ttl, options.negative_ttl, options.stale_ttl)
+    cached = CacheSettings(options.cache_ttl, options.negative_ttl, options.stale_ttl, conf.aai.lookups_max)
     observed = worker_metrics.inventory_cache if worker_metrics else unmeasured
-    return Layered(*layers, CachedInventory(source, lifetimes, shared.generations, observed))
+    return Layered(*layers, CachedInventory(source, cached, shared.generations, loop, observed))

@@ -130,9 +130,7 @@ class Resolver:
         waiter = Waiter(self._loop)
         lookup.waiters.append(waiter)
         try:
-            waiter.wait(left, _TooLateError())
-        except _TooLateError:
-            pass
+            waiter.within(left)
         finally:
             lookup.waiters.remove(waiter)
 
@@ -178,10 +176,6 @@ class Resolver:
             after = failed(before, why, now, kept, absent=absent)
         self._names[lookup.key] = after
         _tell(lookup.key[0], before, after)
-
-
-class _TooLateError(Exception):
-    """A look-up takes longer than it is waited for."""
 
 
 def _ask(lookup: _Lookup, bell: Bell[_Lookup]) -> None:

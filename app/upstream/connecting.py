@@ -149,13 +149,10 @@ class Race:
             return
         now = time.monotonic()
         until = min(deadline, now + STAGGER) if self._left else deadline
-        try:
-            self._waiter.wait(until - now, _TurnError())
-        except _TurnError:
-            if until == deadline:
-                for attempt in self._running:
-                    self._failed(attempt.address)
-                raise UpstreamTimeout("The upstream did not take a connection in time.") from None
+        if not self._waiter.within(until - now) and until == deadline:
+            for attempt in self._running:
+                self._failed(attempt.address)
+            raise UpstreamTimeout("The upstream did not take a connection in time.")
 
     def _won(self, attempt: _Attempt) -> bool:
         code = attempt.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -181,7 +178,3 @@ class Race:
         if attempt.listener is not None:
             self._loop.forget(attempt.listener)
             attempt.listener = None
-
-
-class _TurnError(Exception):
-    """None has settled in time."""
