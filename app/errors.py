@@ -236,3 +236,9 @@ class PluginBusy(Unavailable):
 
     reason = "Plugin-Busy"
     logged = False
+
+
+class InventoryUnavailable(Unavailable):
+    """The inventory is known to fail, or asked as much as it may be: this region is not asked for now."""
+
+    reason = "Inventory-Unavailable"

@@ -11,7 +11,7 @@ from app.core.forwarded import Forwarding
 from app.core.origin import DEFAULT_PORTS, Origin
 from app.net.files import Watched
 from app.net.loop import Loop
-from app.net.resolver import Resolver
+from app.net.resolver import Resolver, ResolverSettings
 from app.net.tls import Tls
 from app.observability.metrics import Metrics
 from app.upstream.client import Client, Timeouts
@@ -30,7 +30,15 @@ def client(conf: cfg.ConfigOpts, loop: Loop, trust: Watched[Tls], worker_metrics
     retried = worker_metrics.retried if worker_metrics else unmeasured
     share = conf.upstream.retry_percent / 100
     limit = conf.upstream.replay_limit
-    return Client(loop, Resolver(), pool, lambda: trust.current, replay_limit=limit, retry_share=share, retried=retried)
+    names = resolver(conf, loop)
+    made = Client(loop, names, pool, lambda: trust.current, replay_limit=limit, retry_share=share, retried=retried)
+    loop.every_tick.append(made.tick)
+    return made
+
+
+def resolver(conf: cfg.ConfigOpts, loop: Loop) -> Resolver:
+    """One each client: its threads are not to be taken by the names of others that hang."""
+    return Resolver(loop, ResolverSettings(conf.upstream.resolve_interval))
 
 
 def forwarding(conf: cfg.ConfigOpts) -> Forwarding:

@@ -18,7 +18,6 @@ from app.core.quota import Quota
 from app.net import tls
 from app.net.files import Watched
 from app.net.loop import Loop
-from app.net.resolver import Resolver
 from app.net.tls import Tls
 from app.observability import logs, metrics
 from app.observability.metrics import Metrics
@@ -103,7 +102,9 @@ def _gate(conf: cfg.ConfigOpts, shared: Shared, loop: Loop) -> Authenticate | No
 
     def fetch() -> Fetch:
         trust = tls.client("auth", conf.auth.jwks_ca_file, True, None, None)
-        return Client(loop, Resolver(), Pool(0, conf.upstream.pool_idle_timeout), lambda: trust).fetch
+        return Client(
+            loop, upstream.resolver(conf, loop), Pool(0, conf.upstream.pool_idle_timeout), lambda: trust
+        ).fetch
 
     own = [route for version in api.VERSIONS for route in api.builtin().own_routes(version)]
     swagger = frozenset(f"/api/multicloud{route.template}".encode() for route in own if route.handler == "swagger")

@@ -151,4 +151,11 @@ OPTS = (
         default=1.0,
         help="Seconds for which they wait; then 503.",
     ),
+    cfg.Opt(
+        "resolve_interval",
+        type=Seconds(0.1, 3600),
+        default=5.0,
+        help="Seconds after which the addresses of a name in use (a plugin's, MSB's, A&AI's) are looked up again, "
+        "in the background; connections to an address that it has no more are closed.",
+    ),
 )

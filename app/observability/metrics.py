@@ -102,6 +102,8 @@ class Metrics:
             "hit": counter("inventory_cache_hits", "Regions found in memory"),
             "miss": counter("inventory_cache_misses", "Regions that the inventory was asked for"),
             "stale": counter("inventory_cache_stale", "Remembered regions served while the inventory failed"),
+            "ahead": counter("inventory_cache_refreshes", "Remembered regions asked for anew in the background"),
+            "refused": counter("inventory_refused", "Regions not asked for: it was known to fail, or too many waited"),
         }
         self._inventory = histogram("inventory_request_duration_seconds", "Requests to the inventory")
         self._certificates = gauge(
@@ -148,7 +150,7 @@ class Metrics:
         self._certificates.labels(role).set(not_after)
 
     def inventory_cache(self, event: str) -> None:
-        """`event`: hit, miss or stale."""
+        """`event`: hit, miss, stale, ahead or refused."""
         self._cache[event].inc()
 
     def inventory_asked(self, seconds: float) -> None:

@@ -353,7 +353,7 @@ def test_no_descriptor_for_a_connection_is_no_failure_of_the_plugins(
     def none(*_: object, **__: object) -> None:
         raise Unavailable("No descriptor.")
 
-    monkeypatch.setattr("app.upstream.client.connect", none)
+    monkeypatch.setattr("app.upstream.connecting.Race._begin", none)
     forward = make_forward()
     for _ in range(5):
         forward.fails(Origin("http", "127.0.0.1", 1), Unavailable)
