@@ -188,7 +188,7 @@ class Client:
         self, origin: Origin, method: str, target: bytes, headers: Headers, body: Body | bytes, timeouts: Timeouts
     ) -> UpstreamResponse:
         head = _serialise(method, target, headers)
-        held = body if isinstance(body, bytes) else self._hold(body)
+        held = body if isinstance(body, bytes) else self.hold(body)
         budget = self._budgets[origin]
         budget.sent()
         connection = self._pool.take(origin, self._secured(origin))
@@ -241,7 +241,7 @@ class Client:
             response.close()
         return Answer(response.status, response.reason, response.headers, b"".join(pieces))
 
-    def _hold(self, body: Body) -> bytes | None:
+    def hold(self, body: Body) -> bytes | None:
         """A small body, whole; None for one that is streamed."""
         if body.length is None or body.length > self._replay_limit:
             return None

@@ -9,7 +9,7 @@ from app.core import headers as rules
 from app.core.address import Destination
 from app.core.forwarded import Forwarding
 from app.core.ids import new_id
-from app.core.message import Request, Response
+from app.core.message import Body, Request, Response
 from app.errors import UpstreamError
 from app.upstream.client import Client, Timeouts, UpstreamResponse
 from app.upstream.guards import Guards, Ticket, Upload, body_of
@@ -39,15 +39,20 @@ class Forwarder:
         self._replaced = rules.REPLACED | dropped
 
     def check(self, destination: Destination) -> None:
-        """Whether it makes sense to ask, for who asks by other ways than `forward`. Raises `CircuitOpen`."""
+        """Whether it makes sense to ask, for who asks by other ways than `forward` too. Raises `CircuitOpen`."""
         self._guards.check(destination.plugin, destination.origin)
 
     def forward(self, request: Request, destination: Destination) -> Response:
         """Send the request on; the response's body streams, and is to be closed. Raises what `Client.send` raises,
         `CircuitOpen` and `PluginBusy`."""
+        body = request.body
+        held: bytes | None = b""
+        if body.length != 0:  # a small one is read before the plugin is troubled: its client may be slow
+            self.check(destination)
+            held = self._client.hold(body)
         ticket = self._guards.enter(destination.plugin, destination.origin)
         try:
-            answer = self._send(request, destination, ticket)
+            answer = self._send(request, destination, ticket, Upload(body, ticket) if held is None else held)
             told = self._forwarding.sent_back(answer.version)
             back = [
                 (name.decode("latin-1"), value.decode("latin-1"))
@@ -58,7 +63,7 @@ class Forwarder:
             ticket.end()
             raise
 
-    def _send(self, request: Request, destination: Destination, ticket: Ticket) -> UpstreamResponse:
+    def _send(self, request: Request, destination: Destination, ticket: Ticket, sent: Body | bytes) -> UpstreamResponse:
         started = time.perf_counter()
         plugin, origin, target = destination.plugin, destination.origin, destination.target
         body = request.body
@@ -72,7 +77,6 @@ class Forwarder:
             self._forwarding.sent_on(request.hop, request.headers),
             self._replaced,
         )
-        sent = body if body.length == 0 else Upload(body, ticket)
         try:
             answer = self._client.send(origin, request.method, target, headers, sent, self._timeouts)
         except UpstreamError as error:  # what is wrong with the client's own body is no fault of the plugin's

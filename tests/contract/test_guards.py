@@ -245,6 +245,16 @@ def test_a_slow_plugin_takes_its_own_share_only(framework: str, regions: dict[st
     assert not said(broker, "one slow plugin can take all requests")
 
 
+def test_a_burst_is_no_more_than_there_may_be_however_its_bodies_come(
+    framework: str, regions: dict[str, str], plugin: Simulated
+) -> None:
+    """`http.client` sends heads and bodies apart."""
+    with guarded(framework, regions, 1, BULKHEAD_MAX=3, BULKHEAD_WAITING=0) as broker:
+        answers = at_once(broker, 16, ONE, "delay=1")
+        assert sorted(answer[0] for answer in answers) == [200] * 3 + [503] * 13
+        assert len(plugin.asked("owner_one")) == 3
+
+
 def test_who_waits_is_served_in_turn_and_who_leaves_is_passed_over(
     framework: str, regions: dict[str, str], plugin: Simulated
 ) -> None:

@@ -511,3 +511,32 @@ def test_after_a_storm_of_every_kind_of_end_no_place_is_held(make_forward: MakeF
             with pytest.raises(error):
                 task.result()
     assert load(forward) == (0, 0)
+
+
+def test_a_small_body_is_read_before_a_place_is_taken(make_forward: MakeForward, serve: Serve) -> None:
+    """Many at once whose bodies come a little later than their heads are no more than there may be."""
+    forward, go_on = make_forward(None, in_flight=2, waiting=9), Event()
+    upstream = serve(*[[reads(b"small"), go_on, answer(b"ok", b"Connection: close")]] * 5)
+    waiters = [Waiter(forward.ask.loop) for _ in range(5)]
+
+    def small(waiter: Waiter) -> Callable[[], bytes]:
+        return lambda: (waiter.wait(10, AssertionError("nobody woke it")), b"small")[1]
+
+    uploads = [Upload(small(waiter), length=5) for waiter in waiters]
+    tasks = [forward.begin(upstream.origin, "POST", upload) for upload in uploads]
+    until(lambda: all(waiter.waiting for waiter in waiters))
+    assert load(forward) == (0, 0)
+    for waiter in waiters:
+        forward.ask.loop.later(0, waiter.wake)
+    until(lambda: load(forward) == (2, 3))
+    go_on.set()
+    assert [task.result() for task in tasks] == [b"ok"] * 5
+
+
+def test_a_plugin_that_is_left_alone_is_sent_no_body_that_is_not_read(make_forward: MakeForward, dead: Origin) -> None:
+    forward = make_forward()
+    for _ in range(2):
+        forward.fails(dead, UpstreamRefused)
+    unread = Upload(b"small", length=5)
+    forward.fails(dead, CircuitOpen, "POST", unread)
+    assert unread.taken == 0
