@@ -98,7 +98,7 @@ class Flights(Generic[K, V]):
 
     def spare(self, key: K, function: Callable[[], V]) -> bool:
         """The same for what nobody waits for; whether it was begun: half of all calls are for those who wait."""
-        if key in self._flights or self._line or self._busy >= (self._at_once() + 1) // 2:
+        if key in self._flights or self._busy >= (self._at_once() + 1) // 2:
             return False
         self.join(key, function)
         return True

@@ -235,7 +235,9 @@ def test_the_last_good_answer_serves_while_the_inventory_fails(tell: Tell, error
 def test_an_answer_that_is_too_old_does_not_serve(tell: Tell) -> None:
     story = tell(OLD)
     story.find()
-    assert story.later(FRESH + STALE, InventoryError("x")).find() == InventoryError
+    story.later(FRESH + STALE, InventoryError("x"))
+    assert [story.find(), story.find()] == [InventoryError] * 2
+    assert len(story.source.asked) == 2
 
 
 def test_no_answer_serves_longer_than_it_may(tell: Tell) -> None:
