@@ -87,6 +87,11 @@ class Flights(Generic[K, V]):
         self._line: dict[K, Flight[V]] = {}
         self._busy = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many calls are in line."""
+        return len(self._line)
+
     def join(self, key: K, function: Callable[[], V]) -> Flight[V]:
         """The call for a key; `function` handles its own errors. Whoever asked for it is to wait for it."""
         flight = self._flights.get(key)

@@ -375,6 +375,19 @@ def test_more_than_may_be_asked_for_wait_and_are_refused(
     assert story.source.asked == [A, B]
 
 
+def test_the_line_is_bounded_too(tell: Tell, gate: Event) -> None:
+    story = tell(OLD, 2)
+    story.source.meanwhile = gate.wait
+    most = 2 + 2 * cache.LONGEST_LINE
+    threads = [eventlet.spawn(story.find, Region("o", str(number))) for number in range(most)]
+    story.settle()
+    assert story.find(A) is InventoryUnavailable
+    assert (len(story.source.asked), story.events[-1]) == (2, "refused")
+    gate.send()
+    assert [thread.wait() for thread in threads] == [OLD] * most
+    assert story.find(A) == OLD
+
+
 # What is dropped.
 
 
