@@ -49,6 +49,6 @@ OPTS = (
         default=64,
         min=1,
         max=10000,
-        help="Regions that a worker asks for at once; others wait for up to 3 s and are then answered 503.",
+        help="Regions that a worker asks for at once; four times as many wait, for up to 3 s; others are answered 503.",
     ),
 )

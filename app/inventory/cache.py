@@ -30,6 +30,10 @@ PATIENCE = 1.0
 LINE = 3.0
 """Seconds that a look-up waits for its turn."""
 
+LONGEST_LINE = 4
+"""Look-ups that wait for their turn, for each that is made at once: an inventory that hangs must not come to hold all
+requests that a worker may serve."""
+
 OUT_OF_ORDER = (
     "A&AI has failed for several regions just now and is not asked for others; send this request again later."
 )
@@ -120,6 +124,9 @@ class CachedInventory:
         if left := self._outage.left(now):
             self._observed("refused")
             raise InventoryUnavailable(OUT_OF_ORDER, math.ceil(left))
+        if self._flights.waiting >= LONGEST_LINE * self.settings.lookups:
+            self._observed("refused")
+            raise InventoryUnavailable(CROWDED)
         self._observed("miss")
         outcome = self._outcome(self._flights.join(*self._question(region, generation, request_id)))
         if isinstance(outcome, Cloud):

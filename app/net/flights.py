@@ -87,6 +87,11 @@ class Flights(Generic[K, V]):
         self._line: dict[K, Flight[V]] = {}
         self._busy = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many calls are in line."""
+        return len(self._line)
+
     def join(self, key: K, function: Callable[[], V]) -> Flight[V]:
         """The call for a key; `function` handles its own errors. Whoever asked for it is to wait for it."""
         flight = self._flights.get(key)
@@ -98,7 +103,7 @@ class Flights(Generic[K, V]):
 
     def spare(self, key: K, function: Callable[[], V]) -> bool:
         """The same for what nobody waits for; whether it was begun: half of all calls are for those who wait."""
-        if key in self._flights or self._line or self._busy >= (self._at_once() + 1) // 2:
+        if key in self._flights or self._busy >= (self._at_once() + 1) // 2:
             return False
         self.join(key, function)
         return True

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from app.core.addresses import Address
 from app.core.names import GONE, Name, failed, found
-from app.errors import UpstreamRefused, UpstreamTimeout
+from app.errors import Unavailable, UpstreamRefused, UpstreamTimeout
 from app.net.bell import Bell
 from app.net.loop import Loop, Waiter
 
@@ -77,7 +77,8 @@ class Resolver:
     def resolve(self, host: str, port: int, seconds: float) -> Sequence[Address]:
         """The addresses of `host` as the system sorts them, within `seconds`; mostly at once.
 
-        Raises `UpstreamRefused` if there is no such name, `UpstreamTimeout` if the resolver does not answer.
+        Raises `UpstreamRefused` if there is no such name, `UpstreamTimeout` if the resolver does not answer, or
+        `Unavailable`.
         """
         key = host, port
         name = self._names.get(key)
@@ -136,11 +137,19 @@ class Resolver:
 
     def _look_up(self, key: Key) -> _Lookup:
         if self._bell is None:
-            self._bell = Bell(self._loop, self._ended)
+            self._bell = self._new_bell()
         lookup = self._lookups[key] = _Lookup(key, self._clock())
         self._line.append(lookup)
         self._begin(self._bell)
         return lookup
+
+    def _new_bell(self) -> Bell[_Lookup]:
+        try:
+            return Bell(self._loop, self._ended)
+        except OSError as error:
+            raise Unavailable(
+                f"The broker can look up no name: {error.strerror}; send this request again later."
+            ) from None
 
     def _begin(self, bell: Bell[_Lookup]) -> None:
         """As many of those in line as may be under way."""

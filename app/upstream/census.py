@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection
 from weakref import WeakSet
 
@@ -22,12 +23,12 @@ class Census:
 
     def __init__(self, known: Known) -> None:
         self._known = known
-        self._open: dict[Origin, WeakSet[UpstreamConnection]] = {}
+        self._open: defaultdict[Origin, WeakSet[UpstreamConnection]] = defaultdict(WeakSet)
         self._next = 0.0
 
     def add(self, origin: Origin, connection: UpstreamConnection) -> None:
         """It counts for as long as anybody holds it."""
-        self._open.setdefault(origin, WeakSet()).add(connection)
+        self._open[origin].add(connection)
 
     def tick(self, now: float) -> None:
         """From the loop: names that are in use are thereby looked up anew."""

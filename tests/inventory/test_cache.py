@@ -235,7 +235,9 @@ def test_the_last_good_answer_serves_while_the_inventory_fails(tell: Tell, error
 def test_an_answer_that_is_too_old_does_not_serve(tell: Tell) -> None:
     story = tell(OLD)
     story.find()
-    assert story.later(FRESH + STALE, InventoryError("x")).find() == InventoryError
+    story.later(FRESH + STALE, InventoryError("x"))
+    assert [story.find(), story.find()] == [InventoryError] * 2
+    assert len(story.source.asked) == 2
 
 
 def test_no_answer_serves_longer_than_it_may(tell: Tell) -> None:
@@ -371,6 +373,19 @@ def test_more_than_may_be_asked_for_wait_and_are_refused(
     gate.send()
     assert [thread.wait() for thread in threads] == [OLD, OLD]
     assert story.source.asked == [A, B]
+
+
+def test_the_line_is_bounded_too(tell: Tell, gate: Event) -> None:
+    story = tell(OLD, 2)
+    story.source.meanwhile = gate.wait
+    most = 2 + 2 * cache.LONGEST_LINE
+    threads = [eventlet.spawn(story.find, Region("o", str(number))) for number in range(most)]
+    story.settle()
+    assert story.find(A) is InventoryUnavailable
+    assert (len(story.source.asked), story.events[-1]) == (2, "refused")
+    gate.send()
+    assert [thread.wait() for thread in threads] == [OLD] * most
+    assert story.find(A) == OLD
 
 
 # What is dropped.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import time
@@ -11,7 +12,7 @@ import pytest
 from eventlet.greenthread import GreenThread
 
 from app.core.names import GONE, OLD
-from app.errors import BrokerError, UpstreamRefused, UpstreamTimeout
+from app.errors import BrokerError, Unavailable, UpstreamRefused, UpstreamTimeout
 from app.net import resolver
 from app.net.loop import Loop
 from app.net.resolver import AT_ONCE, Resolver, ResolverSettings
@@ -268,6 +269,19 @@ def test_where_no_thread_is_to_be_had_the_look_up_fails(
         quiet(asked)
     names.now += KEPT
     assert found(asked, "other") == ["10.0.0.1"]
+
+
+def test_where_no_descriptor_is_to_be_had_it_is_the_brokers_fault(
+    asked: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "eventfd", none)
+        with pytest.raises(Unavailable, match="Too many open files"):
+            found(asked)
+    assert found(asked) == ["10.0.0.1"]
 
 
 # Many.

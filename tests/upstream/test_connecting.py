@@ -153,13 +153,14 @@ def test_who_was_tried_before_stays_in_the_race(opened: Opened, silent: Address)
 
 def test_an_address_that_is_back_is_used_again(opened: Opened, pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addresses, "FIRST", SOON)
-    monkeypatch.setattr(addresses, "PROBE", SOON)
     with socket.socket() as bound:
         bound.bind(("127.0.0.2", 0))
         gone, good = Address(socket.AF_INET, bound.getsockname()), pods.start()
         assert [opened(gone, good)[0], opened(gone, good)[0]] == [good, good]
     pods.start(*gone.sockaddr[:2])  # type: ignore[arg-type]
+    monkeypatch.setattr(addresses, "PROBE", 60.0)
     until(lambda: opened(gone, good)[0] == gone)
+    assert [opened(gone, good)[0] for _ in range(3)] == [gone] * 3  # by all, once one has found that it is
 
 
 def test_when_all_are_bad_all_are_tried(opened: Opened, refusing: Address, pods: Pods) -> None:
