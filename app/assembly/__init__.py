@@ -14,7 +14,7 @@ from oslo_config import cfg
 
 from app import VERSION
 from app.assembly.shared import Shared
-from app.assembly.telling import tell_connections, tell_unset
+from app.assembly.telling import tell_bulkhead, tell_connections, tell_unset
 from app.assembly.worker import build
 from app.conf.metrics import directory as metrics_directory
 from app.core.quota import Counts
@@ -48,6 +48,7 @@ def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambd
     LOG.info("version %s listens on %s port %d, framework %s", VERSION, *address, conf.server.web_framework)
     tell_unset(conf)
     tell_connections(conf)
+    tell_bulkhead(conf)
     slots = Slots(sizing.workers)
     if shared.allowance.at_once or shared.allowance.rate:
         shared.counts = Counts(sizing.workers)

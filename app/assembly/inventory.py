@@ -7,13 +7,13 @@ import os
 from oslo_config import cfg
 
 from app.assembly.shared import Shared
-from app.assembly.upstream import origin, unmeasured
+from app.assembly.upstream import origin, resolver, unmeasured
 from app.conf import secret
 from app.inventory.aai import Aai, AaiSettings
-from app.inventory.cache import CachedInventory, Layered, Lifetimes, Unconfigured
+from app.inventory.cache import CachedInventory, Layered, Unconfigured
 from app.inventory.model import Inventory
+from app.inventory.remembered import CacheSettings
 from app.net.loop import Loop
-from app.net.resolver import Resolver
 from app.observability.metrics import Metrics
 from app.upstream.client import Client
 from app.upstream.pool import Pool
@@ -29,7 +29,8 @@ def layered(conf: cfg.ConfigOpts, shared: Shared, loop: Loop, worker_metrics: Me
         return Layered(*layers, Unconfigured())
     settings = AaiSettings(where, conf.aai.schema_version, conf.aai.connect_timeout, conf.aai.response_timeout)
     trust = shared.tls["aai"]
-    client = Client(loop, Resolver(), Pool(8, conf.upstream.pool_idle_timeout), lambda: trust.current)
+    client = Client(loop, resolver(conf, loop), Pool(8, conf.upstream.pool_idle_timeout), lambda: trust.current)
+    loop.every_tick.append(client.tick)
     source = Aai(
         settings,
         client.fetch,
@@ -37,6 +38,6 @@ def layered(conf: cfg.ConfigOpts, shared: Shared, loop: Loop, worker_metrics: Me
         worker_metrics.inventory_asked if worker_metrics else unmeasured,
     )
     options = conf.inventory
-    lifetimes = Lifetimes(options.cache_ttl, options.negative_ttl, options.stale_ttl)
+    cached = CacheSettings(options.cache_ttl, options.negative_ttl, options.stale_ttl, conf.aai.lookups_max)
     observed = worker_metrics.inventory_cache if worker_metrics else unmeasured
-    return Layered(*layers, CachedInventory(source, lifetimes, shared.generations, observed))
+    return Layered(*layers, CachedInventory(source, cached, shared.generations, loop, observed))

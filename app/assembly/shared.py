@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from oslo_config import cfg
 
 from app.core import plugins
+from app.core.circuits import Circuits
 from app.core.quota import Allowance, Counts
 from app.errors import ConfigurationError
 from app.inventory import file
@@ -45,6 +46,7 @@ class Shared:
         self.regions = _named("inventory.regions_file", file.load_regions, Path(regions)) if regions else None
         self.authentication = _authentication(conf)
         self.generations = Generations()
+        self.circuits = Circuits()
         self.allowance = Allowance(conf.clients.requests_max, conf.clients.rate, conf.clients.rate_window)
         self.counts: Counts | None = None
         self.tls = _tls(conf)

@@ -18,7 +18,6 @@ from app.core.quota import Quota
 from app.net import tls
 from app.net.files import Watched
 from app.net.loop import Loop
-from app.net.resolver import Resolver
 from app.net.tls import Tls
 from app.observability import logs, metrics
 from app.observability.metrics import Metrics
@@ -54,11 +53,12 @@ def build(
     _keep_fresh(shared.tls, loop, worker_metrics)
     client = upstream.client(conf, loop, shared.tls["upstream"], worker_metrics)
     forwarding = upstream.forwarding(conf)
+    guards = upstream.guards(conf, loop, shared.circuits, worker_metrics)
     broker = Broker(
         api.builtin(),
         shared.plugins,
         inventory.layered(conf, shared, loop, worker_metrics),
-        upstream.forwarder(conf, client, worker_metrics, forwarding),
+        upstream.forwarder(conf, client, worker_metrics, forwarding, guards),
         client,
         loop.gather,
         CapacitySettings(conf.capacity.concurrency, conf.upstream.connect_timeout, conf.capacity.timeout),
@@ -104,7 +104,9 @@ def _gate(conf: cfg.ConfigOpts, shared: Shared, loop: Loop) -> Authenticate | No
 
     def fetch() -> Fetch:
         trust = tls.client("auth", conf.auth.jwks_ca_file, True, None, None)
-        return Client(loop, Resolver(), Pool(0, conf.upstream.pool_idle_timeout), lambda: trust).fetch
+        return Client(
+            loop, upstream.resolver(conf, loop), Pool(0, conf.upstream.pool_idle_timeout), lambda: trust
+        ).fetch
 
     own = [route for version in api.VERSIONS for route in api.builtin().own_routes(version)]
     swagger = frozenset(f"/api/multicloud{route.template}".encode() for route in own if route.handler == "swagger")

@@ -44,4 +44,11 @@ OPTS = (
         help="Seconds to connect, TLS included.",
     ),
     cfg.Opt("response_timeout", type=Seconds(0.01, 300), default=10.0, help="Seconds for the whole answer."),
+    cfg.IntOpt(
+        "lookups_max",
+        default=64,
+        min=1,
+        max=10000,
+        help="Regions that a worker asks for at once; four times as many wait, for up to 3 s; others are answered 503.",
+    ),
 )

@@ -66,7 +66,7 @@ class Aai:
         asked: Callable[[float], None] = lambda _: None,
     ) -> None:
         """`asked` is told how many seconds each request took."""
-        self._settings = settings
+        self.settings = settings
         self._fetch = fetch
         self._credentials = credentials
         self._asked = asked
@@ -76,10 +76,12 @@ class Aai:
         started = time.perf_counter()
         try:
             answer = self._ask(region, headers)
+            if answer.status == 401 and (renewed := self._headers(request_id)) != headers:
+                answer = self._ask(region, renewed)  # the password was renewed in between
         except UpstreamTimeout as error:
-            raise InventoryTimeout(f"A&AI at {self._settings.origin} did not answer in time: {error.message}") from None
+            raise InventoryTimeout(f"A&AI at {self.settings.origin} did not answer in time: {error.message}") from None
         except UpstreamError as error:
-            raise InventoryError(f"A&AI at {self._settings.origin} failed: {error.message}") from None
+            raise InventoryError(f"A&AI at {self.settings.origin} failed: {error.message}") from None
         finally:
             self._asked(time.perf_counter() - started)
         return self._read(region, answer.status, answer.body)
@@ -103,7 +105,7 @@ class Aai:
         return headers
 
     def _ask(self, region: Region, headers: Headers) -> Answer:
-        settings = self._settings
+        settings = self.settings
         owner, region_id = quote(region.owner, safe=""), quote(region.region_id, safe="")
         target = (
             f"/aai/{settings.schema_version}/cloud-infrastructure/cloud-regions/cloud-region/{owner}/{region_id}"

@@ -169,6 +169,14 @@ class Waiter:
             if seconds is not None:
                 self._loop.timed.discard(self)
 
+    def within(self, seconds: float) -> bool:
+        """Block this greenlet until `wake`, or for so many seconds; whether it was woken."""
+        try:
+            self.wait(seconds, _TooLateError())
+        except _TooLateError:
+            return False
+        return True
+
     def wake(self) -> None:
         """Go on with the waiting greenlet, if there is one. From the hub only."""
         if self._greenlet is not None:

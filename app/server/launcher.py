@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import eventlet
+from eventlet.greenio import GreenPipe
 from oslo_config import cfg
 from oslo_service import service
 
@@ -65,7 +67,7 @@ def _why_not(host: str, port: int, error: OSError) -> str:
 
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Those that oslo.service and this launcher handle."""
+"""Those that this launcher handles."""
 
 
 class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service has no types
@@ -73,6 +75,8 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
 
     def __init__(self, slots: Slots, grace_period: float, ended: Callable[[int], None]) -> None:
         """`ended(slot)` is called when a slot's worker has ended, before it is replaced."""
+        self._deadline = float("inf")
+        self.sigcaught: signal.Signals | None = None
         conf = cfg.ConfigOpts()
         conf([], default_config_files=[], default_config_dirs=[])
         super().__init__(conf, wait_interval=0.02, restart_method="mutate")
@@ -80,7 +84,6 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         conf.set_override("log_options", False)  # it would log every option, secrets included
         self._slots = slots
         self._patience = grace_period + KILL_AFTER
-        self._deadline = float("inf")
         self._ended = ended
         self._slot_of: dict[int, int] = {}
 
@@ -90,9 +93,23 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         for one in (*workers, *others):
             self.launch_service(one, workers=1)
 
+    def handle_signal(self) -> None:
+        """In the bootstrap process: a signal is noted and acted upon within `wait_interval`. oslo.service's handlers
+        raise, and CPython forgets another signal that has come with the one whose handler raises, until a third."""
+        for signo in SIGNALS:
+            signal.signal(signo, self._told)
+
+    def _told(self, signo: int, _: object) -> None:
+        """Begin to end, once: oslo.service would let a second signal kill this process, and with it what is in flight.
+        A second Ctrl-C is impatient, and cuts."""
+        if self.sigcaught is None:
+            self.sigcaught = signal.SIGTERM  # of SIGHUP and SIGINT oslo.service has its own opinion
+            self.running = False
+        elif signo == signal.SIGINT:
+            self._deadline = 0.0
+
     def _start_child(self, wrap: Any) -> Any:
-        """A signal waits until the child has handlers of its own: those that it inherits leave it to a hub that the
-        child gives up at once, so that a worker told to end right after its fork would serve on."""
+        """A signal waits until the child has handlers of its own: those that it inherits are its parent's."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             return super()._start_child(wrap)
@@ -101,8 +118,21 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
 
     def _child_process(self, service: service.ServiceBase) -> Any:
         launcher = super()._child_process(service)
+        eventlet.spawn_n(self._watch_signals, launcher, _wakeups())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         return launcher
+
+    def _child_process_handle_signal(self) -> None:
+        """In a child: signals arrive by a descriptor that its hub waits for, so that none is lost. Ctrl-C and the end
+        of a terminal reach the children too: the parent tells them when to end."""
+        signal.signal(signal.SIGTERM, _noted)
+        for ignored in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(ignored, signal.SIG_IGN)
+
+    def _watch_signals(self, launcher: service.Launcher, wakeups: GreenPipe) -> None:
+        while signal.SIGTERM not in wakeups.read(1):
+            pass
+        launcher.stop()
 
     def _wait_child(self) -> Any:
         """Frees the slot of a worker that has ended, which oslo.service knows nothing of."""
@@ -112,29 +142,6 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
             self._slots.release(slot)
             self._ended(slot)
         return wrap
-
-    def _handle_hup(self, signo: int, frame: object) -> None:
-        """A terminal that goes away ends the broker in order; oslo.service would end it at once, or reload."""
-        self._handle_term(signo, frame)
-
-    def _handle_term(self, signo: int, frame: object) -> None:  # noqa: ARG002
-        """Begin to end, once: oslo.service would let a second signal kill this process, and with it what is in flight.
-        A second Ctrl-C is impatient, and cuts."""
-        self.sigcaught = signal.SIGTERM
-        self.running = False
-        self.signal_handler.clear()
-        for ignored in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(ignored, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, self._cut)
-
-    def _cut(self, *_: object) -> None:
-        self._deadline = 0.0
-
-    def _fast_exit(self, signo: int, frame: object) -> None:
-        """SIGINT drains like SIGTERM; oslo.service exits at once. Ctrl-C reaches the workers too: the parent tells
-        them when to end."""
-        if self.launcher is None:
-            self._handle_term(signo, frame)
 
     def stop(self) -> None:
         """Ends the children; oslo.service spins while it waits for them, and waits for ever."""
@@ -157,3 +164,15 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
                 os.kill(pid, signo)
             except ProcessLookupError:
                 LOG.debug("process %d has ended already", pid)
+
+
+def _noted(*_: object) -> None:
+    """A handler must be there for a signal to reach the wake-up descriptor; it never raises."""
+
+
+def _wakeups() -> GreenPipe:
+    """The numbers of this process's signals, a byte each."""
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+    return GreenPipe(readable, "rb", 0)

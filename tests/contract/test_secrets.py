@@ -22,7 +22,7 @@ from tests.conftest import Process, children, started
 from tests.contract.conftest import BASE, V0, Simulated
 from tests.contract.evidence import QUERY, SECRETS, Client, Evidence, S
 from tests.contract.failing import PLACES
-from tests.contract.whole_run import BODY, drive
+from tests.contract.whole_run import BODY, FAILURES, drive
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,11 @@ def settings(folder: Path, simulators: dict[str, Simulated]) -> dict[str, str]:
         "BROKER_SERVER_PORT": "0",
         "BROKER_SERVER_WORKERS": "1",
         "BROKER_SERVER_REQUESTS_MAX": "4",
+        "BROKER_UPSTREAM_BREAKER_FAILURES": str(FAILURES),
+        "BROKER_UPSTREAM_BREAKER_RATE_PERCENT": "0",
+        "BROKER_UPSTREAM_BULKHEAD_MAX": "2",
+        "BROKER_UPSTREAM_BULKHEAD_WAITING": "1",
+        "BROKER_UPSTREAM_BULKHEAD_WAIT": "10",
         **{f"BROKER_{name}": "0.7" for name in short},
     }
 

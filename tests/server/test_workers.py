@@ -135,6 +135,18 @@ def test_ctrl_c_at_once_reaches_workers_that_are_just_forked(repeat: int) -> Non
         assert time.monotonic() - began < 10
 
 
+def test_signals_that_come_at_once_are_all_heeded() -> None:
+    """CPython forgets a signal that is pending while the handler of another raises, as oslo.service's do."""
+    with started(ECHO, "1") as process:
+        _all_serve(process, 1)
+        (worker,) = children(process.popen.pid)
+        for signo in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+            os.kill(worker, signo)
+        until(lambda: worker not in children(process.popen.pid))
+        _all_serve(process, 1)
+        assert process.end() == 0
+
+
 def test_a_second_ctrl_c_cuts() -> None:
     with started(ECHO, "1") as process, process.connect() as busy:
         busy.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe")
