@@ -82,6 +82,11 @@ def _flap(stage: Stage) -> None:
 
 def test_fault_one_plugin_of_ten(staged: Staged) -> None:
     """One of ten plugins never answers, and there is room for few requests at once."""
-    limits = {"BROKER_SERVER_REQUESTS_MAX": "20", "BROKER_UPSTREAM_RESPONSE_TIMEOUT": "2"}
+    limits = {
+        "BROKER_SERVER_REQUESTS_MAX": "20",
+        "BROKER_UPSTREAM_BULKHEAD_MAX": "6",
+        "BROKER_UPSTREAM_BULKHEAD_WAITING": "2",
+        "BROKER_UPSTREAM_RESPONSE_TIMEOUT": "2",
+    }
     stage = staged(others=[f"sound{number}" for number in range(9)], **limits)
     stage.play(partial(stage.one.turn, "hang"), partial(stage.one.turn, "ok"), sees=FAILED, back_within=3)
