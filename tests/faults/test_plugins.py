@@ -6,7 +6,8 @@ import time
 from functools import partial
 
 from tests.faults.conftest import Staged
-from tests.faults.stage import LONG, Stage
+from tests.faults.load import mixed
+from tests.faults.stage import LONG, ONE, RATE, Stage, path_of
 from tests.faults.verdict import outcomes
 
 FAILED = (502, 503, 504)
@@ -81,12 +82,14 @@ def _flap(stage: Stage) -> None:
 
 
 def test_fault_one_plugin_of_ten(staged: Staged) -> None:
-    """One of ten plugins never answers, and there is room for few requests at once."""
+    """One of ten plugins, the one that most is asked of, never answers, and there is room for few requests at once."""
     limits = {
-        "BROKER_SERVER_REQUESTS_MAX": "20",
-        "BROKER_UPSTREAM_BULKHEAD_MAX": "6",
-        "BROKER_UPSTREAM_BULKHEAD_WAITING": "2",
-        "BROKER_UPSTREAM_RESPONSE_TIMEOUT": "2",
+        "BROKER_SERVER_REQUESTS_MAX": "60",
+        "BROKER_UPSTREAM_BULKHEAD_MAX": "20",
+        "BROKER_UPSTREAM_BULKHEAD_WAITING": "5",
+        "BROKER_UPSTREAM_RESPONSE_TIMEOUT": "3",
     }
     stage = staged(others=[f"sound{number}" for number in range(9)], **limits)
-    stage.play(partial(stage.one.turn, "hang"), partial(stage.one.turn, "ok"), sees=FAILED, back_within=3)
+    stage.traffics = mixed(ONE, path_of(ONE), 4 * RATE)
+    stage.traffics += [one for name in stage.others.names for one in mixed(name, path_of(name), RATE / 2)]
+    stage.play(partial(stage.one.turn, "hang"), partial(stage.one.turn, "ok"), sees=FAILED, back_within=4)
