@@ -76,6 +76,8 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
     def __init__(self, slots: Slots, grace_period: float, ended: Callable[[int], None]) -> None:
         """`ended(slot)` is called when a slot's worker has ended, before it is replaced."""
         self._deadline = float("inf")
+        self._terminals = [descriptor for descriptor in range(3) if os.isatty(descriptor)]
+        self._hung_up = False
         self.sigcaught: signal.Signals | None = None
         conf = cfg.ConfigOpts()
         conf([], default_config_files=[], default_config_dirs=[])
@@ -102,11 +104,37 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
     def _told(self, signo: int, _: object) -> None:
         """Begin to end, once: oslo.service would let a second signal kill this process, and with it what is in flight.
         A second Ctrl-C is impatient, and cuts."""
-        if self.sigcaught is None:
-            self.sigcaught = signal.SIGTERM  # of SIGHUP and SIGINT oslo.service has its own opinion
-            self.running = False
+        if signo == signal.SIGHUP:
+            self._hung_up = True
+        elif self.sigcaught is None:
+            self._end()
         elif signo == signal.SIGINT:
             self._deadline = 0.0
+
+    def _end(self) -> None:
+        self.sigcaught = signal.SIGTERM  # of SIGINT oslo.service has its own opinion
+        self.running = False
+
+    def _respawn_children(self) -> None:
+        """Until a signal ends it. oslo.service's knows no SIGHUP that ends nothing."""
+        while self.running:
+            if self._hung_up:
+                self._heed_hangup()
+            wrap = self._wait_child()
+            if wrap is None:
+                time.sleep(self.wait_interval)
+            elif self.running:
+                self._start_child(wrap)
+
+    def _heed_hangup(self) -> None:
+        """SIGHUP is a word to reload, which the workers do, unless it tells that the terminal has gone."""
+        self._hung_up = False
+        if not all(os.isatty(descriptor) for descriptor in self._terminals):
+            LOG.info("the terminal has gone: the broker ends")
+            self._end()
+            return
+        LOG.info("SIGHUP: the workers reload")
+        self._signal(signal.SIGHUP)
 
     def _start_child(self, wrap: Any) -> Any:
         """A signal waits until the child has handlers of its own: those that it inherits are its parent's."""
@@ -123,15 +151,18 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         return launcher
 
     def _child_process_handle_signal(self) -> None:
-        """In a child: signals arrive by a descriptor that its hub waits for, so that none is lost. Ctrl-C and the end
-        of a terminal reach the children too: the parent tells them when to end."""
+        """In a child: signals arrive by a descriptor that its hub waits for, so that none is lost. Ctrl-C reaches the
+        children too: the parent tells them when to end."""
         signal.signal(signal.SIGTERM, _noted)
-        for ignored in (signal.SIGINT, signal.SIGHUP):
-            signal.signal(ignored, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, _noted)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def _watch_signals(self, launcher: service.Launcher, wakeups: GreenPipe) -> None:
-        while signal.SIGTERM not in wakeups.read(1):
-            pass
+        """In a child: SIGHUP resets its service, in a greenlet of its own, and SIGTERM stops it."""
+        while (signo := wakeups.read(1)[0]) != signal.SIGTERM:
+            if signo == signal.SIGHUP:
+                for one in launcher.services.services:
+                    eventlet.spawn_n(one.reset)
         launcher.stop()
 
     def _wait_child(self) -> Any:

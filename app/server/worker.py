@@ -33,6 +33,8 @@ class Served:
     """Told at each tick how many requests are being served."""
     unguarded: frozenset[bytes] | None = None
     """The paths that are served to clients without a certificate too; None: all."""
+    reload: Callable[[], None] = lambda: None
+    """Takes over what has changed in files; runs in a greenlet, one at a time."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
         self._served: Served | None = None
         self._drained: Waiter | None = None
         self._deadline = float("inf")
+        self._reload_wanted = False
+        self._reloading = False
 
     def start(self) -> None:
         loop = self._loop = Loop()
@@ -81,6 +85,8 @@ class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
         loop.every_tick.append(self._tick)
         server.open()
         LOG.info("worker %d serves", self._slot)
+        if self._reload_wanted:
+            self.reset()
 
     def stop(self) -> None:
         """Begin to drain; in the parent, which serves nothing, give the listening socket up."""
@@ -108,7 +114,19 @@ class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
         LOG.info("worker %d ends", self._slot)
 
     def reset(self) -> None:
-        """Nothing: a reload comes with a later version."""
+        """Reload, in a greenlet: once more when it is asked for meanwhile, and once it serves when it does not yet."""
+        self._reload_wanted = True
+        if self._served is None or self._reloading:
+            return
+        self._reloading = True
+        try:
+            while self._reload_wanted:
+                self._reload_wanted = False
+                self._served.reload()
+        except Exception:  # the edge of a greenlet: what was served before is served on
+            LOG.exception("worker %d could not reload", self._slot)
+        finally:
+            self._reloading = False
 
     def _tick(self, now: float) -> None:
         server, drained = self._server, self._drained

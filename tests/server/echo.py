@@ -132,7 +132,12 @@ if __name__ == "__main__":
         def refused(error, request_id, peer, head):
             logging.getLogger("refused").info("%s %s", error.status, error.message)
 
-        return Served(application, frozenset(), refused, lambda: None, lambda _: None)
+        def reload():
+            logging.getLogger("echo").info("%d reloads", os.getpid())  # in one write
+            if "fails" in os.environ.get("RELOAD", ""):
+                raise RuntimeError("as asked")
+
+        return Served(application, frozenset(), refused, lambda: None, lambda _: None, reload=reload)
 
     launcher = Launcher(slots, limits.grace_period, lambda slot: None)
     launcher.launch([Worker(listener, slots, slot, build, settings) for slot in range(workers)])

@@ -15,7 +15,16 @@ with warnings.catch_warnings():  # oslo.service's eventlet backend, which the la
 
 
 @pytest.mark.parametrize(
-    "name", ["_wait_child", "_start_child", "_child_process", "_child_process_handle_signal", "handle_signal", "stop"]
+    "name",
+    [
+        "_wait_child",
+        "_start_child",
+        "_child_process",
+        "_child_process_handle_signal",
+        "_respawn_children",
+        "handle_signal",
+        "stop",
+    ],
 )
 def test_what_the_launcher_overrides_is_what_oslo_service_calls(name: str) -> None:
     assert name in vars(Launcher)
