@@ -192,7 +192,7 @@ def test_one_worker_that_is_told_to_end_is_replaced_and_the_broker_stays_ready(f
 def test_a_cut_request_has_its_access_line(framework: str, tmp_path: Path) -> None:
     plugin = deaf_plugin()
     map_file = tmp_path / "map.json"
-    map_file.write_text(json.dumps(provider_plugins("http://127.0.0.1:{}".format(plugin.getsockname()[1]))))
+    map_file.write_text(json.dumps(provider_plugins(f"http://127.0.0.1:{plugin.getsockname()[1]}")))
     env = {"BROKER_SERVER_GRACE_PERIOD": "0.3", "BROKER_PLUGINS_MAP_FILE": str(map_file)}
     with plugin, a_broker(framework, 1, **env) as broker, broker.connect() as busy:
         _all_serve(broker, 1)
