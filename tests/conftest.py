@@ -129,13 +129,16 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
 
 
 @contextmanager
-def started(*command: str, env: Mapping[str, str] = {}, listens: re.Pattern[str] = LISTENS) -> Iterator[Process]:
+def started(
+    *command: str, env: Mapping[str, str] = {}, listens: re.Pattern[str] = LISTENS, stdin: int = subprocess.DEVNULL
+) -> Iterator[Process]:
     """Run a program until the end of the block; it is ready when it has said where it listens."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("BROKER_", "AAI_", "MSB_"))}
     popen = subprocess.Popen(
         [sys.executable, *command],
         cwd=ROOT,
         env={**clean, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), **env},
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -161,7 +164,12 @@ NO_BREAKER = {"BROKER_UPSTREAM_BREAKER_FAILURES": "0", "BROKER_UPSTREAM_BREAKER_
 @contextmanager
 def a_broker(framework: str = "django", workers: int = 1, **env: str) -> Iterator[Process]:
     """A broker of one's own, for tests that end it or configure it."""
-    settings = {"WEB_FRAMEWORK": framework, "BROKER_SERVER_WORKERS": str(workers), "BROKER_SERVER_PORT": "0"}
+    settings = {
+        "WEB_FRAMEWORK": framework,
+        "BROKER_SERVER_WORKERS": str(workers),
+        "BROKER_SERVER_PORT": "0",
+        "BROKER_SERVER_DRAIN_PAUSE": "0",
+    }
     with started("-m", "app", "serve", env={**settings, **env}) as process:
         yield process
 

@@ -21,8 +21,10 @@ from app.core.quota import Counts
 from app.errors import ConfigurationError
 from app.observability import logs, metrics
 from app.server.exporter import Exporter
-from app.server.launcher import Launcher, open_listener
+from app.server.launcher import Launcher
 from app.server.limits import Limits
+from app.server.listening import open_listener
+from app.server.places import Supervision
 from app.server.sizing import size
 from app.server.slots import Slots
 from app.server.worker import Settings, Worker
@@ -49,17 +51,18 @@ def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambd
     tell_unset(conf)
     tell_connections(conf)
     tell_bulkhead(conf)
-    slots = Slots(sizing.workers)
+    supervision = _supervision(conf)
+    slots = Slots(sizing.workers, spare=1 if supervision.memory_max else 0)
     if shared.allowance.at_once or shared.allowance.rate:
-        shared.counts = Counts(sizing.workers)
+        shared.counts = Counts(len(slots.rows))
     server_tls = shared.tls.get("server")
     settings = Settings(_limits(conf), (lambda: server_tls.current.context) if server_tls else None)
-    with _metrics_directory(conf, address) as directory:
-        exporter = Exporter(listener) if directory is not None else None
+    with _metrics_directory(conf, address, len(slots.rows)) as directory:
+        exporter = Exporter(listener, slots) if directory is not None else None
         build_served = partial(build, conf, shared, slots, exporter.origin if exporter else None, framework)
-        workers = [Worker(listener, slots, slot, build_served, settings) for slot in range(sizing.workers)]
+        workers = [Worker(listener, slots, slot, build_served, settings) for slot in slots.rows]
         others = [exporter] if exporter else []
-        launcher = Launcher(slots, conf.server.grace_period, metrics.slot_ended)
+        launcher = Launcher(slots, listener, supervision, metrics.slot_ended)
         launcher.launch(workers, others)
         ready(address)
         launcher.wait()
@@ -72,14 +75,14 @@ def check_files(conf: cfg.ConfigOpts) -> None:
 
 
 @contextmanager
-def _metrics_directory(conf: cfg.ConfigOpts, address: tuple[str, int]) -> Iterator[Path | None]:
+def _metrics_directory(conf: cfg.ConfigOpts, address: tuple[str, int], workers: int) -> Iterator[Path | None]:
     """One an address, so that brokers of one machine do not share it, and gone at the end; None with metrics off."""
     if not conf.metrics.enabled:
         yield None
         return
     try:
         directory = metrics_directory(conf.metrics.directory) / "{}:{}".format(*address)
-        metrics.prepare(directory)
+        metrics.prepare(directory, workers)
     except OSError as error:
         raise ConfigurationError(
             f"metrics.directory cannot be written ({error.strerror or error}): set BROKER_METRICS_DIRECTORY to one "
@@ -108,4 +111,15 @@ def _limits(conf: cfg.ConfigOpts) -> Limits:
         uploads=options.uploads_max,
         downloads=options.downloads_max,
         grace_period=options.grace_period,
+        drain_pause=options.drain_pause,
+    )
+
+
+def _supervision(conf: cfg.ConfigOpts) -> Supervision:
+    options = conf.server
+    return Supervision(
+        grace_period=options.grace_period,
+        drain_pause=options.drain_pause,
+        watchdog_timeout=options.watchdog_timeout,
+        memory_max=options.worker_memory_max << 20,
     )

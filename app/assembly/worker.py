@@ -65,8 +65,7 @@ def build(
         origin(conf.msb.protocol, conf.msb.address, conf.msb.port),
     )
     application = framework(broker)
-    draining: list[bool] = []
-    probes = _probes(slots, draining)
+    probes = _probes(slots)
     unguarded = frozenset(path.encode() for path in probes) if conf.tls.client_ca_file else None
     if exporter is not None:
         probes["/metrics"] = relay(client, exporter)
@@ -79,7 +78,7 @@ def build(
     quota = Quota(shared.counts, slot, shared.allowance) if shared.counts is not None else None
     edge = Edge(application, probes, access, answered, authenticate, client_of=forwarding.client_of, quota=quota)
     in_flight = worker_metrics.in_flight if worker_metrics else unmeasured
-    return Served(edge, exempt, edge.refused, lambda: draining.append(True), in_flight, unguarded)
+    return Served(edge, exempt, edge.refused, in_flight, unguarded)
 
 
 def _keep_fresh(roles: Mapping[str, Watched[Tls]], loop: Loop, worker_metrics: Metrics | None) -> None:
@@ -118,13 +117,13 @@ def _metrics(conf: cfg.ConfigOpts, slot: int) -> Metrics:
     return Metrics(VERSION, conf.server.web_framework)
 
 
-def _probes(slots: Slots, draining: list[bool]) -> dict[str, Probe]:
+def _probes(slots: Slots) -> dict[str, Probe]:
     def workers() -> str:
         stalled = slots.stalled()
         return f"workers in slots {', '.join(map(str, stalled))} are missing or silent" if stalled else ""
 
     def serving() -> str:
-        return "draining" if draining else ""
+        return "draining" if slots.draining else ""
 
     live = Health({"workers": workers})
     ready = Health({"configuration": lambda: "", "draining": serving})

@@ -10,25 +10,35 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # prometheus_client reads the environment when it is imported: not before `prepare`
-    from prometheus_client import Counter, Gauge, Histogram
+    from prometheus_client import Counter, Gauge, Histogram, Metric
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Seconds; VoLTE's deployments take minutes, so the library's end at 10 s would say nothing."""
 
+A_WORKERS = 5 << 16
+"""Bytes of a worker's files: of counters, of histograms, and of three kinds of gauges."""
+
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
-def prepare(directory: Path) -> None:
-    """In the bootstrap process: delete what a former run left, and nothing else, and point the library there."""
+def prepare(directory: Path, workers: int = 1) -> None:
+    """In the bootstrap process: delete what a former run left, and nothing else, and point the library there.
+
+    Raises `OSError` where so many workers' files find no room.
+    """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     for left in (*directory.glob("*.db"), *directory.glob("*.sock")):
         left.unlink()
+    with tempfile.TemporaryFile(dir=directory) as probe:
+        os.posix_fallocate(probe.fileno(), 0, workers * A_WORKERS)
     os.environ[DIRECTORY] = str(directory)
 
 
@@ -36,6 +46,9 @@ def use_slot(slot: int) -> None:
     """In the worker, before any metric is made: its files are the slot's."""
     from prometheus_client import values
 
+    from app.observability.reserved import ReservedDict
+
+    values.MmapedDict = ReservedDict  # type: ignore[assignment,attr-defined]
     values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
 
@@ -47,13 +60,30 @@ def slot_ended(slot: int) -> None:
         multiprocess.mark_process_dead(slot)  # type: ignore[no-untyped-call]
 
 
-def merged() -> bytes:
-    """All slots' metrics as one text. CPU work: not for a worker."""
+def merged(restarts: Mapping[str, int] = MappingProxyType({})) -> bytes:
+    """All slots' metrics as one text, and what the parent has counted: workers that were replaced, by the reason. CPU
+    work: not for a worker."""
     from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(_Restarts(restarts))
     return generate_latest(registry)
+
+
+class _Restarts:
+    """A collector of what is counted elsewhere."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterable[Metric]:
+        from prometheus_client.core import CounterMetricFamily
+
+        family = CounterMetricFamily("multicloud_worker_restarts", "Workers that were replaced", labels=("reason",))
+        for reason, count in self._counts.items():
+            family.add_metric((reason,), count)
+        yield family
 
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -6,11 +6,15 @@ the size in bytes of each connection's send buffer.
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import logging
 import os
+import re
 import socket
 import sys
+import time
 import warnings
 from collections.abc import Iterable
 
@@ -18,14 +22,17 @@ warnings.filterwarnings("ignore", message="(?s).*Eventlet is deprecated")
 
 from app.net import tls  # noqa: E402
 from app.net.loop import Loop, Waiter  # noqa: E402
-from app.server.launcher import Launcher, open_listener  # noqa: E402
+from app.server.launcher import Launcher  # noqa: E402
 from app.server.limits import Limits  # noqa: E402
+from app.server.listening import open_listener  # noqa: E402
+from app.server.places import Supervision  # noqa: E402
 from app.server.slots import ACCEPTED, HELD, Slots  # noqa: E402
 from app.server.worker import Served, Settings, Worker  # noqa: E402
 
 workers = int(sys.argv[1])
-limits = Limits(**json.loads(sys.argv[2])) if len(sys.argv) > 2 else Limits()
-slots = Slots(workers)
+limits = Limits(**{"drain_pause": 0, **json.loads(sys.argv[2] if len(sys.argv) > 2 else "{}")})
+supervision = Supervision(**json.loads(os.environ.get("SUPERVISION", "{}")))
+slots = Slots(workers, 1 if supervision.memory_max else 0)
 loops: list[Loop] = []
 
 
@@ -85,7 +92,53 @@ def application(environ, start_response) -> Iterable[bytes]:  # noqa: C901  one 
         start_response("200 OK", [])
         return (b"x" * 65536 for _ in range(1024))
     start_response("200 OK", [("Content-Type", "text/plain")])
+    if path in TROUBLE:
+        TROUBLE[path]()
     return [b"hello"]
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def run_away() -> None:
+    """A regular expression that takes the age of the universe, in C."""
+    re.match(r"(a+)+$", "a" * 64 + "b")
+
+
+def grow() -> None:
+    """By 200 MiB that are kept."""
+    kept.append(b"x" * (200 << 20))
+
+
+def orphan() -> None:
+    """A process that outlives its parent for a moment, in a group of its own."""
+    between = os.fork()
+    if not between:
+        os.setsid()
+        if not os.fork():
+            time.sleep(0.2)
+        os._exit(0)
+    os.waitpid(between, 0)
+
+
+TROUBLE = {"/spin": spin, "/run-away": run_away, "/grow": grow, "/orphan": orphan, "/exit": lambda: os._exit(3)}
+kept: list[bytes] = []
+
+
+def fail_to_fork() -> None:
+    """As the kernel does where there are too many processes; for the first forks of this process."""
+    left, fork = int(os.environ.get("FORKS_FAIL", "0")), os.fork
+
+    def failing() -> int:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return fork()
+
+    os.fork = failing
 
 
 waiters: list[Waiter] = []
@@ -117,6 +170,9 @@ def dying() -> Iterable[bytes]:
 
 if __name__ == "__main__":
     logging.basicConfig(level="INFO", stream=sys.stdout)
+    fail_to_fork()
+    if "REAPS" in os.environ:
+        ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: as a container's first process
     listener = open_listener("127.0.0.1", 0, 4096)
     settings = Settings(limits)
     if len(sys.argv) > 3:
@@ -128,13 +184,22 @@ if __name__ == "__main__":
 
     def build(loop, slot):
         loops.append(loop)
+        if os.environ.get("START") == "hangs":
+            time.sleep(60)
+        if os.environ.get("START") == "fails":
+            raise RuntimeError("as asked")
 
         def refused(error, request_id, peer, head):
             logging.getLogger("refused").info("%s %s", error.status, error.message)
 
-        return Served(application, frozenset(), refused, lambda: None, lambda _: None)
+        def reload():
+            logging.getLogger("echo").info("%d reloads", os.getpid())  # in one write
+            if "fails" in os.environ.get("RELOAD", ""):
+                raise RuntimeError("as asked")
 
-    launcher = Launcher(slots, limits.grace_period, lambda slot: None)
-    launcher.launch([Worker(listener, slots, slot, build, settings) for slot in range(workers)])
+        return Served(application, frozenset(), refused, lambda _: None, reload=reload)
+
+    launcher = Launcher(slots, listener, supervision, lambda slot: None)
+    launcher.launch([Worker(listener, slots, slot, build, settings) for slot in slots.rows])
     print("listens on {} port {}".format(*listener.getsockname()), flush=True)
     launcher.wait()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
+import re
 import resource
 import signal
 import socket
@@ -101,7 +103,7 @@ def _serves_new(process: Process) -> int:
         return _ask_pid(sock)
 
 
-@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT])
 def test_an_end_finishes_what_is_in_flight(signo: int) -> None:
     with started(ECHO, "2") as process:
         _all_serve(process, 2)
@@ -145,6 +147,54 @@ def test_signals_that_come_at_once_are_all_heeded() -> None:
         until(lambda: worker not in children(process.popen.pid))
         _all_serve(process, 1)
         assert process.end() == 0
+
+
+def _reloads(process: Process) -> list[int]:
+    return [int(found[1]) for line in process.lines if (found := re.search(r"(\d+) reloads", line))]
+
+
+def test_sighup_reloads_in_every_worker_and_ends_nothing() -> None:
+    with started(ECHO, "2") as process:
+        _all_serve(process, 2)
+        workers = children(process.popen.pid)
+        for times in (1, 2):
+            process.popen.send_signal(signal.SIGHUP)
+            until(lambda times=times: len(_reloads(process)) == 2 * times)
+        assert sorted(_reloads(process)) == sorted(2 * workers)
+        assert children(process.popen.pid) == workers
+        assert process.end() == 0
+
+
+def test_a_reload_that_fails_ends_nothing() -> None:
+    with started(ECHO, "1", env={"RELOAD": "fails"}) as process:
+        _all_serve(process, 1)
+        for times in (1, 2):
+            process.popen.send_signal(signal.SIGHUP)
+            until(lambda times=times: len(_reloads(process)) == times)
+        until(lambda: sum("could not reload" in line for line in process.lines) == 2)
+        assert process.end() == 0
+
+
+@pytest.mark.parametrize("repeat", range(5))
+def test_sighup_at_once_ends_no_worker_that_is_just_forked(repeat: int) -> None:
+    with started(ECHO, "4") as process:
+        os.killpg(process.popen.pid, signal.SIGHUP)
+        _all_serve(process, 4)
+        until(lambda: len(set(_reloads(process))) == 4)
+        assert not [line for line in process.lines if "killed" in line or "exited" in line]
+        assert process.end() == 0
+
+
+def test_a_terminal_that_goes_away_ends_the_broker_in_order() -> None:
+    """Which is told by SIGHUP too, to all processes of the terminal at once."""
+    terminal, side = pty.openpty()
+    with started(ECHO, "2", stdin=side) as process:
+        os.close(side)
+        _all_serve(process, 2)
+        os.close(terminal)
+        os.killpg(process.popen.pid, signal.SIGHUP)
+        assert process.popen.wait(30) == 0
+    assert not [line for line in process.lines if "killed by" in line]
 
 
 def test_a_second_ctrl_c_cuts() -> None:
