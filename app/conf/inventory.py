@@ -12,18 +12,21 @@ OPTS = (
     cfg.Opt(
         "regions_file",
         type=PATH,
+        mutable=True,
         help="A YAML or JSON file of regions that the broker knows without asking A&AI; unset: the built-in ones only.",
     ),
     cfg.Opt(
         "cache_ttl",
         type=Seconds(0, 86400),
         default=300.0,
+        mutable=True,
         help="Seconds that an answer about a region is remembered; 0: not at all.",
     ),
     cfg.Opt(
         "negative_ttl",
         type=Seconds(0, 3600),
         default=5.0,
+        mutable=True,
         help="Seconds that it is remembered that there is no such region, or that A&AI fails (the last known answer "
         "serves meanwhile); 0: not at all.",
     ),
@@ -31,6 +34,7 @@ OPTS = (
         "stale_ttl",
         type=Seconds(0, 31536000),
         default=86400.0,
+        mutable=True,
         help="Seconds, beyond cache_ttl, that the last known answer serves while A&AI fails; 0: not at all.",
     ),
 )

@@ -12,6 +12,7 @@ import pytest
 
 from app.errors import ConfigurationError
 from app.net.files import LOOK, RETRY, Watched, identity
+from app.observability.once import Once
 
 
 def load_text(path: Path) -> str:
@@ -47,7 +48,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def watched(file: Path) -> Watched[str]:
-    return Watched("the file", [file], lambda: load_text(file))
+    return Watched("the file", [file], lambda: load_text(file), Once())
 
 
 def test_what_has_changed_is_loaded_once_two_looks_agree(watched: Watched[str], file: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_swap_of_a_mounted_secret_is_a_change(tmp_path: Path) -> None:
         (tmp_path / name / "file").write_text(text)
     (tmp_path / "..data").symlink_to("first")
     (tmp_path / "file").symlink_to("..data/file")
-    watched = Watched("secret", [tmp_path / "file"], lambda: load_text(tmp_path / "file"))
+    watched = Watched("secret", [tmp_path / "file"], lambda: load_text(tmp_path / "file"), Once())
     (tmp_path / "..data_tmp").symlink_to("second")
     (tmp_path / "..data_tmp").rename(tmp_path / "..data")
     shutil.rmtree(tmp_path / "first")
@@ -110,7 +111,7 @@ def test_of_several_files_each_counts(tmp_path: Path) -> None:
     paths = [tmp_path / "a", tmp_path / "b"]
     for path in paths:
         path.write_text("1")
-    watched = Watched("both", paths, lambda: "".join(map(load_text, paths)))
+    watched = Watched("both", paths, lambda: "".join(map(load_text, paths)), Once())
     clock = Clock(watched)
     paths[1].write_text("2")
     assert clock.look(3) == "12"
@@ -144,7 +145,7 @@ def test_it_is_tried_again_unchanged_after_a_while(file: Path) -> None:
             raise ConfigurationError("too many open files")
         return file.read_text()
 
-    watched = Watched("the file", [file], load)
+    watched = Watched("the file", [file], load, Once())
     clock = Clock(watched)
     fails = True
     file.write_text("two")
@@ -156,7 +157,7 @@ def test_it_is_tried_again_unchanged_after_a_while(file: Path) -> None:
 
 def test_a_loader_that_fails_in_its_own_way_ends_no_look(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     results = iter([lambda: "one", lambda: 1 / 0])
-    watched: Watched[object] = Watched("the file", [file], lambda: next(results)())
+    watched: Watched[object] = Watched("the file", [file], lambda: next(results)(), Once())
     file.write_text("two")
     for look in range(3):
         watched.look(100 + look * LOOK)
@@ -175,7 +176,7 @@ def test_a_fork_takes_at_once_what_has_changed_since_the_start(watched: Watched[
 def test_what_cannot_be_loaded_at_the_start_ends_it(file: Path) -> None:
     file.write_text("bad")
     with pytest.raises(ConfigurationError, match="is bad"):
-        Watched("the file", [file], lambda: load_text(file))
+        Watched("the file", [file], lambda: load_text(file), Once())
 
 
 def test_a_file_that_is_not_there_has_no_identity(tmp_path: Path) -> None:
