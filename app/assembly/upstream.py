@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from oslo_config import cfg
 
-from app.assembly.shared import authenticates
+from app.assembly.sources import authenticates
 from app.core.forwarded import Forwarding
 from app.core.origin import DEFAULT_PORTS, Origin
-from app.net.files import Watched
 from app.net.loop import Loop
 from app.net.resolver import Resolver
 from app.net.tls import Tls
@@ -22,33 +23,42 @@ def origin(protocol: str, address: str, port: int) -> Origin | None:
     return Origin(protocol, address, port or DEFAULT_PORTS[protocol]) if address else None
 
 
-def client(conf: cfg.ConfigOpts, loop: Loop, trust: Watched[Tls], worker_metrics: Metrics | None) -> Client:
-    pool = Pool(conf.upstream.pool_size, conf.upstream.pool_idle_timeout)
-    retried = worker_metrics.retried if worker_metrics else unmeasured
-    share = conf.upstream.retry_percent / 100
-    limit = conf.upstream.replay_limit
-    return Client(loop, Resolver(), pool, lambda: trust.current, replay_limit=limit, retry_share=share, retried=retried)
+class Plugins:
+    """Of one worker: the connections to plugins, and what has become of them, which outlive a reload."""
+
+    def __init__(
+        self, options: cfg.ConfigOpts, loop: Loop, trust: Callable[[], Tls], worker_metrics: Metrics | None
+    ) -> None:
+        self._pool = Pool(options.upstream.pool_size, options.upstream.pool_idle_timeout)
+        retried = worker_metrics.retried if worker_metrics else unmeasured
+        self._observed = worker_metrics.upstream if worker_metrics else unmeasured
+        self.client = Client(loop, Resolver(), self._pool, trust, retried=retried)
+
+    def adjust(self, options: cfg.ConfigOpts) -> None:
+        """These options count from now on."""
+        upstream = options.upstream
+        self._pool.adjust(upstream.pool_size, upstream.pool_idle_timeout)
+        self.client.adjust(upstream.replay_limit, upstream.retry_percent / 100)
+
+    def forwarder(self, options: cfg.ConfigOpts, forwarding: Forwarding) -> Forwarder:
+        upstream = options.upstream
+        timeouts = Timeouts(
+            upstream.connect_timeout, upstream.response_timeout, upstream.idle_timeout, upstream.total_timeout
+        )
+        kept_back = authenticates(options) and not options.auth.forward_authorization
+        dropped = frozenset((b"authorization",) if kept_back else ())
+        return Forwarder(self.client, timeouts, self._observed, forwarding, dropped)
 
 
-def forwarding(conf: cfg.ConfigOpts) -> Forwarding:
-    options = conf.forwarded
+def forwarding(options: cfg.ConfigOpts) -> Forwarding:
+    own = options.forwarded
     return Forwarding(
-        options.trusted or (),
-        options.format,
-        headers=options.headers,
-        via="" if options.via == "none" else options.pseudonym,
-        via_back=options.pseudonym if options.via == "both" else "",
+        own.trusted or (),
+        own.format,
+        headers=own.headers,
+        via="" if own.via == "none" else own.pseudonym,
+        via_back=own.pseudonym if own.via == "both" else "",
     )
-
-
-def forwarder(
-    conf: cfg.ConfigOpts, client: Client, worker_metrics: Metrics | None, forwarding: Forwarding
-) -> Forwarder:
-    options = conf.upstream
-    timeouts = Timeouts(options.connect_timeout, options.response_timeout, options.idle_timeout, options.total_timeout)
-    dropped = {b"authorization"} if authenticates(conf) and not conf.auth.forward_authorization else ()
-    observed = worker_metrics.upstream if worker_metrics else unmeasured
-    return Forwarder(client, timeouts, observed, forwarding, frozenset(dropped))
 
 
 def unmeasured(*_: object) -> None:

@@ -66,9 +66,9 @@ class Aai:
         asked: Callable[[float], None] = lambda _: None,
     ) -> None:
         """`asked` is told how many seconds each request took."""
-        self._settings = settings
+        self.settings = settings
         self._fetch = fetch
-        self._credentials = credentials
+        self.credentials = credentials
         self._asked = asked
 
     def find(self, region: Region, request_id: str) -> Cloud:
@@ -77,9 +77,9 @@ class Aai:
         try:
             answer = self._ask(region, headers)
         except UpstreamTimeout as error:
-            raise InventoryTimeout(f"A&AI at {self._settings.origin} did not answer in time: {error.message}") from None
+            raise InventoryTimeout(f"A&AI at {self.settings.origin} did not answer in time: {error.message}") from None
         except UpstreamError as error:
-            raise InventoryError(f"A&AI at {self._settings.origin} failed: {error.message}") from None
+            raise InventoryError(f"A&AI at {self.settings.origin} failed: {error.message}") from None
         finally:
             self._asked(time.perf_counter() - started)
         return self._read(region, answer.status, answer.body)
@@ -94,7 +94,7 @@ class Aai:
             (b"X-TransactionId", request_id.encode()),
         ]
         try:
-            user, password = self._credentials()
+            user, password = self.credentials()
         except ConfigurationError as error:  # a file that is gone for a moment while it is renewed; its path is ours
             LOG.error("request %s: %s", request_id, error.message)
             raise InventoryError("The broker cannot read its password for A&AI; its log says why.") from None
@@ -103,7 +103,7 @@ class Aai:
         return headers
 
     def _ask(self, region: Region, headers: Headers) -> Answer:
-        settings = self._settings
+        settings = self.settings
         owner, region_id = quote(region.owner, safe=""), quote(region.region_id, safe="")
         target = (
             f"/aai/{settings.schema_version}/cloud-infrastructure/cloud-regions/cloud-region/{owner}/{region_id}"

@@ -49,7 +49,7 @@ class CachedInventory:
     ) -> None:
         """`observed` is told `hit`, `miss` or `stale` for each look-up."""
         self._source = source
-        self._lifetimes = lifetimes
+        self.lifetimes = lifetimes
         self._generations = generations
         self._observed = observed
         self._clock = clock
@@ -82,7 +82,7 @@ class CachedInventory:
 
     def _ask(self, region: Region, request_id: str, generation: int, before: _Entry | None) -> Cloud:
         now = self._clock()
-        times = self._lifetimes
+        times = self.lifetimes
         try:
             cloud = self._source.find(region, request_id)
         except (RegionNotFound, RegionIncomplete) as error:
@@ -97,7 +97,7 @@ class CachedInventory:
         """The last good answer, or the error; either for a short time, so that a slow inventory costs its time-out
         only now and then."""
         now = self._clock()
-        entry = _Entry(generation, refusal=_bare(error), fresh_until=now + self._lifetimes.negative)
+        entry = _Entry(generation, refusal=_bare(error), fresh_until=now + self.lifetimes.negative)
         if before is not None and before.cloud is not None and now < before.stale_until:
             entry.cloud, entry.stale_until = before.cloud, before.stale_until
             entry.fresh_until = min(entry.fresh_until, before.stale_until)

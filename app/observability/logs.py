@@ -33,11 +33,17 @@ def set_up(form: str, level: str) -> None:
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter() if form == "json" else PlainFormatter(PLAIN, DATES))
-    root.addHandler(handler)
-    root.setLevel(level)
+    root.addHandler(logging.StreamHandler(sys.stdout))
+    adjust(form, level)
     logging.captureWarnings(True)
+
+
+def adjust(form: str, level: str) -> None:
+    """From now on, in this process."""
+    root = logging.getLogger()
+    for handler in root.handlers:
+        handler.setFormatter(JsonFormatter() if form == "json" else PlainFormatter(PLAIN, DATES))
+    root.setLevel(level)
 
 
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

@@ -78,6 +78,10 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         self._deadline = float("inf")
         self._terminals = [descriptor for descriptor in range(3) if os.isatty(descriptor)]
         self._hung_up = False
+        self.reload: Callable[[], None] = lambda: None
+        """For the bootstrap process itself, by SIGHUP, before the workers are told."""
+        self.every_look: list[Callable[[float], None]] = []
+        """Each is called some times a second, with the time of `time.monotonic`."""
         self.sigcaught: signal.Signals | None = None
         conf = cfg.ConfigOpts()
         conf([], default_config_files=[], default_config_dirs=[])
@@ -120,6 +124,8 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         while self.running:
             if self._hung_up:
                 self._heed_hangup()
+            for look in self.every_look:
+                look(time.monotonic())
             wrap = self._wait_child()
             if wrap is None:
                 time.sleep(self.wait_interval)
@@ -133,8 +139,13 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
             LOG.info("the terminal has gone: the broker ends")
             self._end()
             return
-        LOG.info("SIGHUP: the workers reload")
+        LOG.debug("SIGHUP: the workers reload")
+        self.reload()
         self._signal(signal.SIGHUP)
+
+    def bound(self, grace_period: float) -> None:
+        """Another grace period counts from now on."""
+        self._patience = grace_period + KILL_AFTER
 
     def _start_child(self, wrap: Any) -> Any:
         """A signal waits until the child has handlers of its own: those that it inherits are its parent's."""

@@ -69,6 +69,27 @@ class Server:
         self._acceptor.open()
         self.loop.every_tick += [self._watch, self.crowd.relieve]
 
+    def replace(
+        self,
+        application: Application,
+        limits: Limits,
+        *,
+        exempt: frozenset[bytes],
+        unguarded: frozenset[bytes] | None,
+        refused: Refused,
+    ) -> None:
+        """A reload: what is begun from now on is served by these. What is being served ends as it began."""
+        self.application = application
+        self.limits = limits
+        self.crowd.bound(limits, files.connections(limits.connections))
+        self.guarded = unguarded is not None
+        self._unguarded = unguarded or frozenset()
+        self._exempt = exempt
+        self._refused = refused
+        for connection in self._connections:
+            connection.bound(limits)
+        self.loop.later(0, self.crowd.shrink)
+
     def drain(self) -> None:
         """Accept no more, close what is idle, end each connection with the answer it is at."""
         self.draining = True
