@@ -161,7 +161,12 @@ FRAMEWORKS = ("django", "pecan")
 @contextmanager
 def a_broker(framework: str = "django", workers: int = 1, **env: str) -> Iterator[Process]:
     """A broker of one's own, for tests that end it or configure it."""
-    settings = {"WEB_FRAMEWORK": framework, "BROKER_SERVER_WORKERS": str(workers), "BROKER_SERVER_PORT": "0"}
+    settings = {
+        "WEB_FRAMEWORK": framework,
+        "BROKER_SERVER_WORKERS": str(workers),
+        "BROKER_SERVER_PORT": "0",
+        "BROKER_SERVER_DRAIN_PAUSE": "0",
+    }
     with started("-m", "app", "serve", env={**settings, **env}) as process:
         yield process
 

@@ -24,6 +24,7 @@ OPTIONS = {
     "uploads": "uploads_max",
     "downloads": "downloads_max",
     "grace_period": "grace_period",
+    "drain_pause": "drain_pause",
 }
 
 

@@ -14,7 +14,7 @@ from oslo_config import cfg
 
 from app import VERSION
 from app.assembly.configured import Configured
-from app.assembly.limits import limits
+from app.assembly.limits import limits, supervision
 from app.assembly.shared import Shared
 from app.assembly.sources import Sources
 from app.assembly.telling import tell_connections, tell_unset
@@ -25,7 +25,8 @@ from app.errors import ConfigurationError
 from app.observability import logs, metrics
 from app.observability.once import Once
 from app.server.exporter import Exporter
-from app.server.launcher import Launcher, open_listener
+from app.server.launcher import Launcher
+from app.server.listening import open_listener
 from app.server.sizing import size
 from app.server.slots import Slots
 from app.server.worker import Settings, Worker
@@ -47,7 +48,8 @@ def serve(
     conf = configuration.options
     logs.set_up(conf.logs.format, conf.logs.level)
     sizing = size(conf.server.workers, conf.server.workers_max, conf.server.worker_memory)
-    shared = Shared(sizing.workers)
+    slots = Slots(sizing.workers, spare=1 if conf.server.worker_memory_max else 0)
+    shared = Shared(len(slots.rows))
     configured = Configured(configuration, files, environ, shared.once)
     name = conf.server.web_framework
     framework = Framework(name, importlib.import_module(FRAMEWORKS[name]).application)  # once, for all workers
@@ -57,17 +59,16 @@ def serve(
     LOG.info("version %s listens on %s port %d, framework %s", VERSION, *address, name)
     tell_unset(conf)
     tell_connections(conf)
-    slots = Slots(sizing.workers)
     server_tls = configured.sources.tls.get("server")
     settings = Settings(
         limits(conf), (lambda: configured.sources.tls["server"].current.context) if server_tls else None
     )
     with _metrics_directory(conf, address) as directory:
-        exporter = Exporter(listener) if directory is not None else None
+        exporter = Exporter(listener, slots) if directory is not None else None
         build_served = partial(build, configured, shared, slots, exporter.origin if exporter else None, framework)
-        workers = [Worker(listener, slots, slot, build_served, settings) for slot in range(sizing.workers)]
+        workers = [Worker(listener, slots, slot, build_served, settings) for slot in slots.rows]
         others = [exporter] if exporter else []
-        launcher = Launcher(slots, conf.server.grace_period, metrics.slot_ended)
+        launcher = Launcher(slots, listener, supervision(conf), metrics.slot_ended)
         _reload_with(launcher, configured, shared.once)
         launcher.launch(workers, others)
         ready(address)
@@ -83,7 +84,7 @@ def _reload_with(launcher: Launcher, configured: Configured, once: Once) -> None
         configured.reload()
 
     def prepare(sources: Sources) -> Callable[[], None]:
-        return partial(launcher.bound, sources.options.server.grace_period)
+        return partial(launcher.supervise, supervision(sources.options))
 
     configured.prepare = prepare
     launcher.reload = reload

@@ -1,10 +1,11 @@
-"""The server's limits, by its options."""
+"""The server's limits, and those of its workers, by its options."""
 
 from __future__ import annotations
 
 from oslo_config import cfg
 
 from app.server.limits import Limits
+from app.server.places import Supervision
 
 
 def limits(options: cfg.ConfigOpts) -> Limits:
@@ -24,4 +25,15 @@ def limits(options: cfg.ConfigOpts) -> Limits:
         uploads=own.uploads_max,
         downloads=own.downloads_max,
         grace_period=own.grace_period,
+        drain_pause=own.drain_pause,
+    )
+
+
+def supervision(options: cfg.ConfigOpts) -> Supervision:
+    own = options.server
+    return Supervision(
+        grace_period=own.grace_period,
+        drain_pause=own.drain_pause,
+        watchdog_timeout=own.watchdog_timeout,
+        memory_max=own.worker_memory_max << 20,
     )

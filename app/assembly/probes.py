@@ -18,7 +18,6 @@ class Probes:
 
     def __init__(self, slots: Slots, client: Client, exporter: Origin | None, configuration: Callable[[], str]) -> None:
         """`exporter`: where metrics are had; None: nowhere. `configuration` tells what is not as its files have it."""
-        self._draining = False
         self._slots = slots
         live = Health({"workers": self._workers})
         ready = Health({"draining": self._ending}, {"configuration": configuration})
@@ -30,12 +29,8 @@ class Probes:
         metrics = {path: guarded(probe, guard) if guard is not None else probe for path, probe in self._metrics.items()}
         return {**self.health, **metrics}
 
-    def drain(self) -> None:
-        """Readiness is 503 from now on."""
-        self._draining = True
-
     def _ending(self) -> str:
-        return "draining" if self._draining else ""
+        return "draining" if self._slots.draining else ""
 
     def _workers(self) -> str:
         stalled = self._slots.stalled()

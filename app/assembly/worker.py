@@ -91,7 +91,6 @@ class Serving:
             front.edge,
             front.exempt,
             front.edge.refused,
-            self._probes.drain,
             in_flight,
             front.unguarded,
             reload=self._configured.reload,

@@ -146,8 +146,34 @@ OPTS = (
     cfg.Opt(
         "grace_period",
         type=Seconds(0, 3600),
+        default=20.0,
+        mutable=True,
+        help="Seconds for requests in flight to finish after SIGTERM and drain_pause; the rest is cut; 0: at once. "
+        "Whoever ends the broker has to wait for the sum of both and 5 seconds more (Kubernetes' "
+        "terminationGracePeriodSeconds is 30 by default, docker stop waits for 10); a second SIGTERM cuts at once.",
+    ),
+    cfg.Opt(
+        "drain_pause",
+        type=Seconds(0, 600),
+        default=2.0,
+        mutable=True,
+        help="Seconds after SIGTERM in which readiness is 503 and connections are still taken, so that others notice "
+        "and come no more; each answer ends its connection. 0: no connection is taken any more.",
+    ),
+    cfg.Opt(
+        "watchdog_timeout",
+        type=Seconds(0, 3600),
         default=30.0,
         mutable=True,
-        help="Seconds after SIGTERM for requests in flight to finish; 0: they are cut at once.",
+        help="Seconds of silence after which a worker that stands still is killed and replaced, its stacks in the log; "
+        "0: never.",
+    ),
+    cfg.IntOpt(
+        "worker_memory_max",
+        default=0,
+        min=0,
+        max=1048576,
+        help="MiB in memory (resident) beyond which a worker is replaced: another one takes its place, then it ends "
+        "as in a drain; one at a time; 0: never.",
     ),
 )

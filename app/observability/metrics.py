@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # prometheus_client reads the environment when it is imported: not before `prepare`
-    from prometheus_client import Counter, Gauge, Histogram
+    from prometheus_client import Counter, Gauge, Histogram, Metric
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -47,13 +48,30 @@ def slot_ended(slot: int) -> None:
         multiprocess.mark_process_dead(slot)  # type: ignore[no-untyped-call]
 
 
-def merged() -> bytes:
-    """All slots' metrics as one text. CPU work: not for a worker."""
+def merged(restarts: Mapping[str, int] = MappingProxyType({})) -> bytes:
+    """All slots' metrics as one text, and what the parent has counted: workers that were replaced, by the reason. CPU
+    work: not for a worker."""
     from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(_Restarts(restarts))
     return generate_latest(registry)
+
+
+class _Restarts:
+    """A collector of what is counted elsewhere."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterable[Metric]:
+        from prometheus_client.core import CounterMetricFamily
+
+        family = CounterMetricFamily("multicloud_worker_restarts", "Workers that were replaced", labels=("reason",))
+        for reason, count in self._counts.items():
+            family.add_metric((reason,), count)
+        yield family
 
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 from app.net.loop import READ, Loop
+from app.server.listening import refuse_new
 from app.server.slots import ACCEPTED, HELD, Slots
 
 LOG = logging.getLogger(__name__)
@@ -34,6 +35,9 @@ EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 BURST_PER = 8
 BURST_MOST = 32
 """One more connection is taken at a look for each so many that are held, at most so many more."""
+
+BEGUN = 0.1
+"""Seconds for connections that have begun to come through, once no more begin, before the socket is closed."""
 
 AHEAD = 16
 """Connections that a worker may have accepted beyond the mean while others wait for theirs."""
@@ -65,6 +69,9 @@ class Acceptor:
         self._away = 0
         self._live = [slot]
         self._open = False
+        self.closing = False
+        """Whether what comes now is the last that comes."""
+        self.closed = False
 
     def open(self) -> None:
         self._open = True
@@ -72,9 +79,23 @@ class Acceptor:
         self._loop.every_tick.append(self._look_around)
         self._arm()
 
-    def close(self) -> None:
-        """Accept no more."""
+    def close(self, *, last: bool) -> None:
+        """Accept no more; where others accept on, at once. Else (`last`) what is on its way here is accepted first: to
+        close the socket resets it."""
+        if last and self._open:
+            self.closing = True
+            refuse_new(self._listener)
+            self._loop.later(BEGUN, self._close)
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        if self.closed:
+            return
+        while self.closing and self._accept():
+            pass
         self._open = False
+        self.closed = True
         self._disarm()
         self._listener.close()
 
@@ -116,15 +137,16 @@ class Acceptor:
 
     def _take(self) -> bool:
         """Whether a connection was taken."""
-        if not self._open:
-            return False
         if len(self._live) < self._slots.count:  # a worker is about to come: its share begins at once
             self._look_around()
-        if self._away < PATIENCE and self._above_share():
+        if self._away < PATIENCE and not self.closing and self._above_share():
             self._away += 1
             self._disarm()
             self._loop.later(LOOK_AWAY, self._arm)
             return False
+        return self._accept()
+
+    def _accept(self) -> bool:
         try:
             sock, address = self._listener.accept()
         except BlockingIOError:

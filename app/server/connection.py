@@ -312,7 +312,7 @@ class Connection(Link):
         """In the request's greenlet: the response is out; go on with the connection, or close it."""
         server = self._server
         self._exchange = None
-        if exchange.close or server.draining:
+        if exchange.close:
             unread = not exchange.body.complete or bool(self._rest)
             self._hang_up() if unread else self.close()
             return
@@ -341,6 +341,10 @@ class Connection(Link):
 
     def expire(self) -> None:
         """From the hub: the deadline has passed."""
+        if self.idle:
+            self.readable()  # a request that has come already is answered
+            if self.deadline > time.monotonic():
+                return
         if self._exchange is None and self._linger < 0 and self._parser.started:
             self._refuse(RequestTimeout("Send the whole request head in time."))
         else:
@@ -383,13 +387,29 @@ class Connection(Link):
         exchange = self._exchange
         return now - self._active if exchange is not None and exchange.body.awaited else 0.0
 
-    def shed(self) -> None:
-        """Drain: close now if nothing would be lost, else after the response."""
-        if self.idle:
-            self.readable()  # a request that has come already is answered
-        if self.idle and isinstance(self.sock, ssl.SSLSocket) and not self._used:  # it shakes hands, and its request
-            self.deadline = min(self.deadline, time.monotonic() + LINGER_TIME)  # is on its way
-        elif self.idle:
-            self.close()
-        elif self._exchange is not None:
+    def end_with_answer(self) -> None:
+        """The answer that it is at is its last one, if its client can still be told: one that was not may have sent
+        its next request before it sees the end, and that is answered too."""
+        if self._exchange is not None and not self._exchange.started:
             self._exchange.close = True
+
+    def shed(self) -> None:
+        """Drain: an idle one is closed if nothing would be lost."""
+        self.readable()  # a request that has come already is answered
+        if not self.idle:
+            return
+        now = time.monotonic()
+        since = self.deadline - self._server.limits.idle_timeout
+        if not self._used:  # it has just come, or shakes hands, and its request is on its way
+            self.deadline = min(self.deadline, now + LINGER_TIME)
+        elif now - since >= LINGER_TIME:
+            self.close()
+        else:  # the client may not have read its answer yet, which a reset would take from it
+            self._hang_up()
+
+    def cut(self) -> None:
+        """From the hub: there is no more time. What is being served ends as when its client leaves."""
+        if self._exchange is not None:
+            self._lost()
+        if not self.closed:
+            self.abort()

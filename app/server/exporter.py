@@ -37,10 +37,12 @@ exporter makes one after the other."""
 
 
 class Exporter(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
-    """Runs beside the workers. `shared` is the workers' listening socket, which is of no use here."""
+    """Runs beside the workers. `shared` is the workers' listening socket, which is of no use here, and `workers` their
+    table."""
 
-    def __init__(self, shared: socket.socket) -> None:
+    def __init__(self, shared: socket.socket, workers: Slots) -> None:
         self._shared = shared
+        self._workers = workers
         self.origin = Origin(UNIX, f"\0multicloud-{new_id()}", 0)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(self.origin.host)
@@ -55,7 +57,8 @@ class Exporter(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
         self._ended = Waiter(loop)
         slots = Slots(1)
         slots.claim(0)
-        Server(loop, self._listener, slots, 0, _application, limits=Limits()).open()
+        Server(loop, self._listener, slots, 0, self._application, limits=Limits()).open()
+        self._workers.stamp(self._workers.beside)
         loop.every_tick.append(lambda _: self._tick(slots))
 
     def stop(self) -> None:
@@ -70,14 +73,14 @@ class Exporter(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
 
     def _tick(self, slots: Slots) -> None:
         slots.stamp(0)
+        self._workers.stamp(self._workers.beside)
         if self._ending and self._ended is not None:
             self._ended.wake()
 
-
-def _application(_: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-    text = merged()
-    start_response("200 OK", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(text)))])
-    return [text]
+    def _application(self, _: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        text = merged(self._workers.ends())
+        start_response("200 OK", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(text)))])
+        return [text]
 
 
 def relay(client: Client, origin: Origin) -> Callable[..., Iterable[bytes]]:

@@ -1,4 +1,4 @@
-"""The bootstrap process: opens the shared socket, forks the workers by oslo.service, and keeps them.
+"""The bootstrap process: forks the workers by oslo.service, keeps them, and ends them.
 
 A ProcessLauncher always, also for one worker. Each slot is a service of its own with one worker, so
 that a dead worker's successor has its slot. What of the launcher is overridden here, and why, is in
@@ -7,7 +7,7 @@ each method's docstring (oslo.service 4.8; `tests/server/test_launcher.py` fails
 
 from __future__ import annotations
 
-import errno
+import gc
 import logging
 import os
 import signal
@@ -21,61 +21,38 @@ from eventlet.greenio import GreenPipe
 from oslo_config import cfg
 from oslo_service import service
 
-from app.errors import ConfigurationError
+from app.server.child import end_with, noted, wakeups
+from app.server.listening import accept_silent_ones
+from app.server.places import KILL_AFTER, Place, Supervision, Supervisor
+from app.server.respawn import LIVED, hint, how
 from app.server.slots import Slots
 
 LOG = logging.getLogger(__name__)
 
-DEFER_ACCEPT = 5
-"""Seconds the kernel waits for the first bytes before a connection is accepted; 15 us a connection saved."""
-
-UNSENT = 131072
-"""Bytes that the kernel holds for a client that does not read, beyond what is on its way; else some 2 MB each."""
-
-KILL_AFTER = 5.0
-"""Seconds beyond the grace period after which a worker that has not ended is killed."""
-
-
-def open_listener(host: str, port: int, backlog: int) -> socket.socket:
-    """The listening socket that all workers share; `port` 0 for any free one.
-
-    Raises `ConfigurationError` with one line when the address cannot be had.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.bind((host, port))
-        listener.listen(backlog)
-    except OSError as error:
-        listener.close()
-        raise ConfigurationError(_why_not(host, port, error)) from None
-    listener.setblocking(False)
-    return listener
-
-
-def _why_not(host: str, port: int, error: OSError) -> str:
-    where = f"cannot listen on {host} port {port}: {error.strerror}"
-    if error.errno == errno.EADDRINUSE:
-        return f"{where}; end whatever serves there, or set BROKER_SERVER_PORT to a free port"
-    return f"{where}; set BROKER_SERVER_HOST to an address of this machine and BROKER_SERVER_PORT to a port"
-
-
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Those that this launcher handles."""
+
+ONE_WORD = 0.1
+"""Seconds within which two signals to end are one: some tell a process, and then its group."""
+
+HURRY = 2.0
+"""Seconds that a worker has to end when it shall hurry."""
 
 
 class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service has no types
     """oslo.service's launcher, without the traps that it sets for a container's first process."""
 
-    def __init__(self, slots: Slots, grace_period: float, ended: Callable[[int], None]) -> None:
+    def __init__(
+        self, slots: Slots, listener: socket.socket, supervision: Supervision, ended: Callable[[int], None]
+    ) -> None:
         """`ended(slot)` is called when a slot's worker has ended, before it is replaced."""
-        self._deadline = float("inf")
+        self._slots = slots
+        self._listener = listener
+        self._supervision = supervision
+        self._supervisor = Supervisor(slots, supervision)
+        self._slot_ended = ended
+        self._parent = os.getpid()
+        self._told_at = 0.0
         self._terminals = [descriptor for descriptor in range(3) if os.isatty(descriptor)]
         self._hung_up = False
         self.reload: Callable[[], None] = lambda: None
@@ -88,16 +65,25 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         super().__init__(conf, wait_interval=0.02, restart_method="mutate")
         conf.set_override("graceful_shutdown_timeout", 0)  # ours is the worker's own deadline
         conf.set_override("log_options", False)  # it would log every option, secrets included
-        self._slots = slots
-        self._patience = grace_period + KILL_AFTER
-        self._ended = ended
-        self._slot_of: dict[int, int] = {}
 
     def launch(self, workers: Sequence[service.ServiceBase], others: Sequence[service.ServiceBase] = ()) -> None:
-        """Fork a process for each service; `workers[i]` is slot `i`'s."""
-        self._slot_of = {id(worker): slot for slot, worker in enumerate(workers)}
-        for one in (*workers, *others):
-            self.launch_service(one, workers=1)
+        """Fork a process for each service; `workers[i]` is slot `i`'s, and those beyond the table's `count` wait
+        until they are needed."""
+        places = self._supervisor.places
+        for slot, worker in enumerate(workers):
+            wrap = service.ServiceWrapper(worker, 1)
+            places.append(Place(f"worker {slot}", slot, wrap, wanted=slot < self._slots.count))
+        for other in others:
+            name = f"the {type(other).__name__.lower()}"
+            places.append(Place(name, self._slots.beside, service.ServiceWrapper(other, 1)))
+        gc.freeze()  # as oslo.service does: pages that the collector does not write to stay shared
+        self._start_due()
+
+    def supervise(self, supervision: Supervision) -> None:
+        """Other limits count from now on."""
+        self._supervision = self._supervisor.settings = supervision
+
+    # Signals.
 
     def handle_signal(self) -> None:
         """In the bootstrap process: a signal is noted and acted upon within `wait_interval`. oslo.service's handlers
@@ -107,30 +93,19 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
 
     def _told(self, signo: int, _: object) -> None:
         """Begin to end, once: oslo.service would let a second signal kill this process, and with it what is in flight.
-        A second Ctrl-C is impatient, and cuts."""
+        A second one is impatient, and cuts that in order."""
         if signo == signal.SIGHUP:
             self._hung_up = True
         elif self.sigcaught is None:
             self._end()
-        elif signo == signal.SIGINT:
-            self._deadline = 0.0
+        elif time.monotonic() - self._told_at > ONE_WORD:
+            self._slots.hurry()
 
     def _end(self) -> None:
+        self._told_at = time.monotonic()
         self.sigcaught = signal.SIGTERM  # of SIGINT oslo.service has its own opinion
         self.running = False
-
-    def _respawn_children(self) -> None:
-        """Until a signal ends it. oslo.service's knows no SIGHUP that ends nothing."""
-        while self.running:
-            if self._hung_up:
-                self._heed_hangup()
-            for look in self.every_look:
-                look(time.monotonic())
-            wrap = self._wait_child()
-            if wrap is None:
-                time.sleep(self.wait_interval)
-            elif self.running:
-                self._start_child(wrap)
+        self._slots.drain()  # readiness of all workers is 503 from here on
 
     def _heed_hangup(self) -> None:
         """SIGHUP is a word to reload, which the workers do, unless it tells that the terminal has gone."""
@@ -141,11 +116,39 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
             return
         LOG.debug("SIGHUP: the workers reload")
         self.reload()
-        self._signal(signal.SIGHUP)
+        for place in self._running():
+            place.signal(signal.SIGHUP)
 
-    def bound(self, grace_period: float) -> None:
-        """Another grace period counts from now on."""
-        self._patience = grace_period + KILL_AFTER
+    # Starting.
+
+    def _respawn_children(self) -> None:
+        """Until a signal ends it. oslo.service's waits for no process but those of its own group, so that as a
+        container's first one it would leave orphans as zombies, starts the next process at once or after a second in
+        which it heeds nobody, and knows no SIGHUP that ends nothing."""
+        while self.running:
+            if self._hung_up:
+                self._heed_hangup()
+            for look in self.every_look:
+                look(time.monotonic())
+            self._tend()
+            self._supervisor.weigh(time.monotonic())
+            self._start_due()
+            time.sleep(self.wait_interval)
+
+    def _start_due(self) -> None:
+        for place in self._supervisor.places:
+            if self.running and place.wanted and not place.pid and time.monotonic() >= place.due:
+                self._start(place)
+
+    def _start(self, place: Place) -> None:
+        place.wrap.forktimes.clear()  # oslo.service sleeps for a second when it thinks that it forks too fast
+        now = time.monotonic()
+        try:
+            place.begin(self._start_child(place.wrap), now)
+        except OSError as error:  # no process or no memory to be had: what runs is not to suffer for it
+            wait = place.backoff.ended(0.0)
+            place.due = now + wait
+            LOG.error("%s cannot be started: %s; the next try is in %.1f s", place.name, error.strerror, wait)
 
     def _start_child(self, wrap: Any) -> Any:
         """A signal waits until the child has handlers of its own: those that it inherits are its parent's."""
@@ -156,16 +159,23 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _child_process(self, service: service.ServiceBase) -> Any:
-        launcher = super()._child_process(service)
-        eventlet.spawn_n(self._watch_signals, launcher, _wakeups())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        """In a child. What fails here must not run on as a second parent."""
+        try:
+            end_with(self._parent)
+            self._stacks(service).register()
+            launcher = super()._child_process(service)
+            eventlet.spawn_n(self._watch_signals, launcher, wakeups())
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        except Exception:  # the edge of a process
+            LOG.exception("a process could not be started")
+            os._exit(1)
         return launcher
 
     def _child_process_handle_signal(self) -> None:
         """In a child: signals arrive by a descriptor that its hub waits for, so that none is lost. Ctrl-C reaches the
         children too: the parent tells them when to end."""
-        signal.signal(signal.SIGTERM, _noted)
-        signal.signal(signal.SIGHUP, _noted)
+        signal.signal(signal.SIGTERM, noted)
+        signal.signal(signal.SIGHUP, noted)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def _watch_signals(self, launcher: service.Launcher, wakeups: GreenPipe) -> None:
@@ -176,45 +186,86 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
                     eventlet.spawn_n(one.reset)
         launcher.stop()
 
-    def _wait_child(self) -> Any:
-        """Frees the slot of a worker that has ended, which oslo.service knows nothing of."""
-        wrap = super()._wait_child()
-        if wrap is not None and id(wrap.service) in self._slot_of:
-            slot = self._slot_of[id(wrap.service)]
-            self._slots.release(slot)
-            self._ended(slot)
-        return wrap
+    # Their ends.
+
+    def _tend(self) -> None:
+        now = time.monotonic()
+        self._reap(now)
+        self._supervisor.look(now)
+
+    def _reap(self, now: float) -> None:
+        """All that have ended, those included that a container's first process inherits from others."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            wrap = self.children.pop(pid, None)
+            if wrap is None:
+                LOG.debug("process %d has ended, which is none of ours", pid)
+                continue
+            wrap.children.remove(pid)
+            self._has_ended(next(place for place in self._supervisor.places if place.wrap is wrap), status, now)
+
+    def _has_ended(self, place: Place, status: int, now: float) -> None:
+        why, lived, name = self._supervisor.ended(place), now - place.started, str(place)
+        place.pid = 0
+        if place.row in self._slots.rows:
+            self._slots.release(place.row)
+            self._slot_ended(place.row)
+        if not self.running:
+            LOG.info("%s %s", name, how(status))
+            return
+        if place.row in self._slots.rows:
+            self._slots.count_end(why or ("killed" if os.WIFSIGNALED(status) else "exited"))
+        what = f"{name} {how(status)}{'' if why else hint(status)} after {lived:.1f} s"
+        if not place.wanted:
+            LOG.info("%s; its successor serves", what)
+            return
+        wait = place.backoff.ended(lived)
+        place.due = now + wait
+        if wait:
+            early = place.backoff.early
+            LOG.error("%s, early for the %dth time (%g s); the next one starts in %.1f s", what, early, LIVED, wait)
+        else:
+            LOG.warning("%s; the next one starts now", what)
 
     def stop(self) -> None:
-        """Ends the children; oslo.service spins while it waits for them, and waits for ever."""
+        """Ends the children; oslo.service spins while it waits for them, waits for ever, and keeps the socket open."""
         self.running = False
-        for wrap in set(self.children.values()):
-            wrap.service.stop()
-        self._signal(signal.SIGTERM)
-        self._deadline = min(self._deadline, time.monotonic() + self._patience)
-        while self.children:
-            if self._wait_child() is None:
-                time.sleep(self.wait_interval)
-            if time.monotonic() > self._deadline:
-                LOG.error("%d processes did not end in time and are killed", len(self.children))
-                self._signal(signal.SIGKILL)
-                self._deadline = float("inf")
+        self._slots.drain()
+        accept_silent_ones(self._listener)
+        for place in self._supervisor.workers():
+            if place.pid:
+                place.signal(signal.SIGTERM)
+        settings = self._supervision
+        pause_ends = time.monotonic() + settings.drain_pause
+        self._await(self._supervisor.workers(), settings.drain_pause + settings.grace_period + KILL_AFTER, pause_ends)
+        others = self._running()  # whoever asks for metrics has them until here
+        for place in others:
+            place.signal(signal.SIGTERM)
+        self._await(others, KILL_AFTER, pause_ends)
 
-    def _signal(self, signo: int) -> None:
-        for pid in list(self.children):
-            try:
-                os.kill(pid, signo)
-            except ProcessLookupError:
-                LOG.debug("process %d has ended already", pid)
+    def _await(self, places: Sequence[Place], patience: float, pause_ends: float) -> None:
+        """Until these have ended; those that have not after so many seconds are killed."""
+        deadline = time.monotonic() + patience
+        while any(place.pid for place in places):
+            self._tend()
+            now = time.monotonic()
+            if self._slots.hurried:
+                deadline = min(deadline, now + HURRY)
+            if now > deadline:
+                for place in places:
+                    place.until = min(place.until, now)
+            if now >= pause_ends or self._slots.hurried:
+                self._listener.close()
+            time.sleep(self.wait_interval)
+        self._listener.close()
 
+    def _running(self) -> list[Place]:
+        return [place for place in self._supervisor.places if place.pid]
 
-def _noted(*_: object) -> None:
-    """A handler must be there for a signal to reach the wake-up descriptor; it never raises."""
-
-
-def _wakeups() -> GreenPipe:
-    """The numbers of this process's signals, a byte each."""
-    readable, writable = os.pipe()
-    os.set_blocking(writable, False)
-    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
-    return GreenPipe(readable, "rb", 0)
+    def _stacks(self, service: service.ServiceBase) -> Any:
+        return next(place.stacks for place in self._supervisor.places if place.wrap.service is service)

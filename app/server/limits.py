@@ -22,4 +22,5 @@ class Limits:
     requests: int = 1000
     uploads: int = 256
     downloads: int = 256
-    grace_period: float = 30.0
+    grace_period: float = 20.0
+    drain_pause: float = 2.0

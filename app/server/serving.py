@@ -90,12 +90,27 @@ class Server:
             connection.bound(limits)
         self.loop.later(0, self.crowd.shrink)
 
-    def drain(self) -> None:
-        """Accept no more, close what is idle, end each connection with the answer it is at."""
+    def announce(self) -> None:
+        """From here on each answer is its connection's last one, and says so."""
         self.draining = True
-        self._acceptor.close()
-        for connection in list(self._connections):
+        for connection in self._connections:
+            connection.end_with_answer()
+
+    def drain(self, *, last: bool) -> None:
+        """After `announce`: accept no more, and close what is idle. `last`: nobody else accepts either, so what waits
+        to be accepted is."""
+        self._acceptor.close(last=last)
+        self.loop.every_tick.append(self._shed_idle)
+        self._shed_idle()
+
+    def _shed_idle(self, _: float = 0.0) -> None:
+        for connection in [connection for connection in self._connections if connection.idle]:
             connection.shed()
+
+    @property
+    def drained(self) -> bool:
+        """Whether all is done that was begun before `drain`, or waited then to be accepted."""
+        return self._acceptor.closed and not self._connections
 
     def _watch(self, _: float) -> None:
         """Look at the clients that have waited since the last tick: a listener for each request costs 8 us."""
@@ -103,16 +118,12 @@ class Server:
             if not connection.watch():
                 self.waiting.discard(connection)
 
-    @property
-    def held(self) -> int:
-        """Connections that are open."""
-        return len(self._connections)
-
     def cut(self) -> int:
-        """Close all that is left; returns how many requests were being served."""
+        """From the hub: close all that is left; returns how many requests were being served."""
         serving = self.crowd.serving
+        self._acceptor.close(last=False)
         for connection in list(self._connections):
-            connection.abort()
+            connection.cut()
         return serving
 
     def refusal(self, head: Head, *, uploading: bool) -> BrokerError | None:

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 from oslo_service.backend.base import ServiceBase
 
-from app.net.loop import Loop, Waiter
+from app.net.loop import TICK, Loop, Waiter
 from app.server.exchange import Application
 from app.server.limits import Limits
 from app.server.serving import Refused, Server
 from app.server.slots import Slots
 
 LOG = logging.getLogger(__name__)
+
+NEVER = float("inf")
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,6 @@ class Served:
     application: Application
     exempt: frozenset[bytes]
     refused: Refused
-    drain: Callable[[], None]
-    """Told when the worker begins to drain: readiness is 503 from then on."""
     in_flight: Callable[[int], None]
     """Told at each tick how many requests are being served."""
     unguarded: frozenset[bytes] | None = None
@@ -51,7 +51,7 @@ Build = Callable[[Loop, int], Served]
 
 
 class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
-    """One slot's worker. `start` runs in the worker, `stop` in the worker and in the parent."""
+    """One slot's worker: what runs in the process that the launcher has forked for it."""
 
     def __init__(self, listener: socket.socket, slots: Slots, slot: int, build: Build, settings: Settings) -> None:
         self._listener = listener
@@ -63,7 +63,10 @@ class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
         self._server: Server | None = None
         self._served: Served | None = None
         self._drained: Waiter | None = None
-        self._deadline = float("inf")
+        self._stopped = False
+        self._shut_at = NEVER
+        """When the pause before the drain is over."""
+        self._deadline = NEVER
         self._reload_wanted = False
         self._reloading = False
 
@@ -92,29 +95,45 @@ class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
             self.reset()
 
     def stop(self) -> None:
-        """Begin to drain; in the parent, which serves nothing, give the listening socket up."""
-        if self._server is None or self._served is None:
-            self._listener.close()
+        """Begin to drain. Who ends the broker by telling all of its processes may be heard here before the parent,
+        which says by the table whether it is all or this worker alone: then it is waited for."""
+        if self._loop is None or self._server is None or self._stopped:
             return
-        if self._server.draining:
-            return
-        self._deadline = time.monotonic() + self._server.limits.grace_period
+        self._stopped = True
+        self._loop.later(0 if self._slots.draining else TICK, self._begin_drain)
+
+    def _begin_drain(self) -> None:
+        """Of all workers at once: for a while connections are still taken and served, the last request of each. Of
+        this worker alone: others take them."""
+        assert self._server is not None
+        self._server.announce()
+        pause = self._server.limits.drain_pause if self._slots.draining else 0.0
+        self._shut_at = time.monotonic() + pause
+        if not pause:
+            self._shut(self._shut_at)
+
+    def _shut(self, now: float) -> None:
+        """Nobody comes any more: what is being served is finished, in time."""
+        assert self._server is not None
+        self._shut_at = NEVER
+        self._deadline = now + self._server.limits.grace_period
         self._slots.release(self._slot)
-        self._served.drain()
-        self._server.drain()
+        self._server.drain(last=self._slots.draining)
 
     def wait(self) -> None:
-        """Until what was in flight when `stop` was called is answered, or the grace period has passed."""
+        """Until what was in flight when the drain began is answered, or the grace period has passed."""
         if self._drained is None or self._server is None:
             return
-        while not (self._server.draining and not self._server.held):
+        while not self._server.drained:
             self._drained.wait()
-            if time.monotonic() >= self._deadline:
-                break
+        LOG.info("worker %d ends", self._slot)
+
+    def _cut(self) -> None:
+        assert self._server is not None
         cut = self._server.cut()
         if cut:
-            LOG.warning("worker %d ends after its grace period: %d requests were cut", self._slot, cut)
-        LOG.info("worker %d ends", self._slot)
+            when = "at once, as it was told to" if self._slots.hurried else "after its grace period"
+            LOG.warning("worker %d ends %s: %d requests were cut", self._slot, when, cut)
 
     def reset(self) -> None:
         """Reload, in a greenlet: once more when it is asked for meanwhile, and once it serves when it does not yet."""
@@ -132,11 +151,16 @@ class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
             self._reloading = False
 
     def _tick(self, now: float) -> None:
-        server, drained = self._server, self._drained
-        if server is None or drained is None or self._served is None:
+        server, drained, served = self._server, self._drained, self._served
+        if server is None or drained is None or served is None:
             return
-        self._served.in_flight(server.crowd.serving)
-        if not server.draining:
-            self._slots.stamp(self._slot)
-        elif not server.held or now >= self._deadline:
+        self._slots.stamp(self._slot)
+        served.in_flight(server.crowd.serving)
+        if not self._stopped:
+            return
+        if now >= self._shut_at:
+            self._shut(now)
+        if now >= self._deadline or self._slots.hurried:
+            self._cut()
+        if server.drained:
             drained.wake()

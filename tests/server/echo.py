@@ -18,14 +18,17 @@ warnings.filterwarnings("ignore", message="(?s).*Eventlet is deprecated")
 
 from app.net import tls  # noqa: E402
 from app.net.loop import Loop, Waiter  # noqa: E402
-from app.server.launcher import Launcher, open_listener  # noqa: E402
+from app.server.launcher import Launcher  # noqa: E402
 from app.server.limits import Limits  # noqa: E402
+from app.server.listening import open_listener  # noqa: E402
+from app.server.places import Supervision  # noqa: E402
 from app.server.slots import ACCEPTED, HELD, Slots  # noqa: E402
 from app.server.worker import Served, Settings, Worker  # noqa: E402
 
 workers = int(sys.argv[1])
-limits = Limits(**json.loads(sys.argv[2])) if len(sys.argv) > 2 else Limits()
-slots = Slots(workers)
+limits = Limits(**{"drain_pause": 0, **json.loads(sys.argv[2] if len(sys.argv) > 2 else "{}")})
+supervision = Supervision(**json.loads(os.environ.get("SUPERVISION", "{}")))
+slots = Slots(workers, 1 if supervision.memory_max else 0)
 loops: list[Loop] = []
 
 
@@ -137,9 +140,9 @@ if __name__ == "__main__":
             if "fails" in os.environ.get("RELOAD", ""):
                 raise RuntimeError("as asked")
 
-        return Served(application, frozenset(), refused, lambda: None, lambda _: None, reload=reload)
+        return Served(application, frozenset(), refused, lambda _: None, reload=reload)
 
-    launcher = Launcher(slots, limits.grace_period, lambda slot: None)
-    launcher.launch([Worker(listener, slots, slot, build, settings) for slot in range(workers)])
+    launcher = Launcher(slots, listener, supervision, lambda slot: None)
+    launcher.launch([Worker(listener, slots, slot, build, settings) for slot in slots.rows])
     print("listens on {} port {}".format(*listener.getsockname()), flush=True)
     launcher.wait()

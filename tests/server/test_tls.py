@@ -332,7 +332,7 @@ def test_an_answer_that_breaks_off_is_none_in_order(echo: Process, authority: Au
 
 
 def test_a_drain_lets_a_handshake_and_its_request_pass(leaf: Issued, authority: Authority) -> None:
-    with serving(leaf) as echo, echo.connect() as sock, echo.connect() as silent:
+    with serving(leaf, header_timeout=10) as echo, echo.connect() as sock, echo.connect() as silent:
         client = Handshaking(authority)
         sock.sendall(client.begin())
         flight = sock.recv(65536)
