@@ -25,7 +25,7 @@ from app.errors import ConfigurationError
 from app.observability import logs, metrics
 from app.observability.once import Once
 from app.server.exporter import Exporter
-from app.server.launcher import Launcher
+from app.server.launcher import Launcher, hold_back
 from app.server.listening import open_listener
 from app.server.sizing import size
 from app.server.slots import Slots
@@ -44,6 +44,7 @@ def serve(
 
     Raises `ConfigurationError` for whatever keeps it from starting.
     """
+    hold_back()
     configuration = begin(files, environ)
     conf = configuration.options
     logs.set_up(conf.logs.format, conf.logs.level)

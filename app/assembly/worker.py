@@ -99,6 +99,7 @@ class Serving:
 
     def _opened(self, server: Server) -> None:
         self._server = server
+        self._put_in_place(server)
 
     def _reloaded(self, successful: bool) -> None:
         if self._metrics is not None:
@@ -153,9 +154,13 @@ class Serving:
             if self._metrics is not None and watched.current.certificate is not None:
                 self._metrics.certificate(role, watched.current.certificate.not_after)
         if self._server is not None:
-            self._server.replace(
-                front.edge, front.limits, exempt=front.exempt, unguarded=front.unguarded, refused=front.edge.refused
-            )
+            self._put_in_place(self._server)
+
+    def _put_in_place(self, server: Server) -> None:
+        front = self._front
+        server.replace(
+            front.edge, front.limits, exempt=front.exempt, unguarded=front.unguarded, refused=front.edge.refused
+        )
 
 
 def build(

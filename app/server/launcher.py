@@ -32,6 +32,12 @@ LOG = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Those that this launcher handles."""
 
+
+def hold_back() -> None:
+    """SIGHUP waits until there is a launcher that heeds it: by itself it ends a process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+
+
 ONE_WORD = 0.1
 """Seconds within which two signals to end are one: some tell a process, and then its group."""
 
@@ -65,6 +71,7 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         super().__init__(conf, wait_interval=0.02, restart_method="mutate")
         conf.set_override("graceful_shutdown_timeout", 0)  # ours is the worker's own deadline
         conf.set_override("log_options", False)  # it would log every option, secrets included
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
 
     def launch(self, workers: Sequence[service.ServiceBase], others: Sequence[service.ServiceBase] = ()) -> None:
         """Fork a process for each service; `workers[i]` is slot `i`'s, and those beyond the table's `count` wait

@@ -182,3 +182,101 @@ def test_what_cannot_be_loaded_at_the_start_ends_it(file: Path) -> None:
 def test_a_file_that_is_not_there_has_no_identity(tmp_path: Path) -> None:
     assert identity(tmp_path / "none") is None
     assert identity(tmp_path / "none" / "below") is None
+
+
+def test_who_asks_gets_it_at_once(watched: Watched[str], file: Path) -> None:
+    file.write_text("two")
+    watched.reload(100)
+    assert watched.current == "two"
+
+
+def test_what_was_taken_at_once_is_looked_at_again_once_it_has_settled(file: Path) -> None:
+    """It may have been written to meanwhile, within one tick of the file system's clock and with the same size."""
+    texts = iter(["one", "tw.", "two"])
+    watched = Watched("the file", [file], lambda: next(texts), Once())
+    file.write_text("two")
+    watched.reload(100)
+    assert watched.current == "tw."
+    assert Clock(watched).look(4) == "two"
+    assert next(texts, None) is None
+
+
+def test_what_has_not_changed_for_long_is_not_loaded_when_somebody_asks(file: Path) -> None:
+    texts = iter(["one"])
+    watched = Watched("the file", [file], lambda: next(texts), Once())
+    watched.reload(100)
+    assert watched.current == "one"
+    always = Watched("the file", [file], lambda: file.read_text(), Once(), always=True)
+    told: list[str] = []
+    always.replaced.append(told.append)
+    always.reload(100)
+    assert told == ["one"]
+
+
+def test_what_failed_is_tried_again_when_somebody_asks(watched: Watched[str], file: Path) -> None:
+    file.write_text("bad")
+    watched.reload(100)
+    assert (watched.current, watched.problem) == ("one", f"the file stays as it was loaded before: {file} is bad")
+    file.write_text("two")
+    watched.reload(100)
+    assert (watched.current, watched.problem) == ("two", "")
+
+
+def test_each_word_of_somebody_who_asks_is_answered_by_one_line(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    once = Once()
+    both = [Watched("the file", [file], lambda: load_text(file), once) for _ in range(2)]
+    for text in ("bad", "bad", "two"):
+        file.write_text(text)
+        once.begin_round()
+        for watched in both:
+            watched.reload(100)
+    for clock in map(Clock, both):
+        clock.look(4)
+    assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.ERROR, logging.INFO]
+
+
+def test_what_only_one_of_many_finds_is_logged(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    once = Once()
+
+    def fails() -> str:
+        raise ConfigurationError("too many open files")
+
+    loads = [lambda: load_text(file), lambda: load_text(file)]
+    both = [Watched("the file", [file], lambda number=number: loads[number](), once) for number in range(2)]
+    loads[1] = fails
+    file.write_text("two")
+    for watched in both:
+        Clock(watched).look(3)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the file stays as it was loaded before: too many open files"
+    ]
+
+
+def test_another_reason_is_logged_though_the_file_is_the_same(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    why = ""
+
+    def load() -> str:
+        if why:
+            raise ConfigurationError(why)
+        return file.read_text()
+
+    watched = Watched("the file", [file], load, Once())
+    clock = Clock(watched)
+    file.write_text("two")
+    for why in ("too many open files", "it is bad"):  # noqa: B007  `load` reads it
+        clock.look(int(RETRY / LOOK) + 2)
+    assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == [
+        "too many open files",
+        "it is bad",
+    ]
+
+
+def test_what_cannot_be_put_in_place_leaves_the_look_alive(
+    watched: Watched[str], file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.replaced.append(lambda _: 1 / 0)
+    file.write_text("two")
+    Clock(watched).look(3)
+    assert "ZeroDivisionError" in caplog.text
+    assert "ZeroDivisionError" in watched.problem
