@@ -26,7 +26,7 @@ from app.server.serving import Server
 from app.server.slots import Slots
 from app.server.worker import Served
 from app.web import api
-from app.web.broker import Broker, documents
+from app.web.broker import Broker, Described
 from app.web.capacity import CapacitySettings
 from app.web.edge import Application, Edge
 
@@ -74,7 +74,7 @@ class Serving:
         configured.begin_worker(self._reloaded)
         shared.counts.clear(slot)
         self._table = api.builtin()
-        self._documents = documents(self._table)
+        self._described = Described(self._table)
         self._plugins = Plugins(configured.options, loop, self._upstream_tls, self._metrics)
         self._regions = Regions(configured.options, shared, loop, self._metrics)
         self._gatehouse = Gatehouse(loop, self._table)
@@ -123,7 +123,7 @@ class Serving:
             self._loop.gather,
             CapacitySettings(options.capacity.concurrency, options.upstream.connect_timeout, options.capacity.timeout),
             origin(options.msb.protocol, options.msb.address, options.msb.port),
-            self._documents,
+            self._described,
         )
         probes = self._probes.all(gate if not options.auth.exempt_metrics else None)
         edge = Edge(

@@ -125,10 +125,15 @@ class Watched(Generic[T]):
         self._tried = found
         self._retry = now + RETRY
         try:
-            self.current = self._load()
+            loaded = self._load()
+            if self._being_written(found):
+                return
+            self.current = loaded
             for tell in self.replaced:
-                tell(self.current)
+                tell(loaded)
         except ConfigurationError as error:
+            if self._being_written(found):
+                return
             self._fail(error.message, found, told=told)
             return
         except Exception as error:  # the edge of a hub callback: the next look is to come, whatever a loader does
@@ -139,6 +144,13 @@ class Watched(Generic[T]):
         self.problem = ""
         line = f"{self._name} was loaded anew{self._described(self.current)}"
         self._once.log(LOG, logging.INFO, line, self._name, found)
+
+    def _being_written(self, found: Found) -> bool:
+        """Whether what was loaded may be half of what is to be; then the next looks take it, once it has settled."""
+        changed = self._identities() != found
+        if changed:
+            self._tried = ()
+        return changed
 
     def _fail(self, why: str, found: Found, *, told: bool) -> None:
         former, self.problem = self.problem, f"{self._name} stays as it was loaded before: {why}"

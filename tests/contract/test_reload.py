@@ -17,7 +17,6 @@ from tests.contract.callers import TYPES, users
 from tests.contract.conftest import BASE, V0, Simulated, told
 from tests.contract.reloading import KEPT, LOADED, WORKERS, Scene, playing
 
-
 MANY = {f"X-{number}": "1" for number in range(20)}
 
 

@@ -22,7 +22,7 @@ def scene(framework: str, plugin: Simulated, tmp_path: Path) -> Scene:
 
 def test_fifty_reloads_under_load_lose_nothing(scene: Scene) -> None:
     options: list[dict[str, Any]] = [
-        {"server__header_limit": "4096", "upstream__pool_size": "0", "logs__access": "false"},
+        {"server__header_limit": "32768", "upstream__pool_size": "0", "logs__access": "false"},
         {"clients__requests_max": "1000", "upstream__retry_percent": "0", "upstream__verify": "false"},
         {"auth__exempt_swagger": "false", "msb__address": "127.0.0.1", "forwarded__format": "forwarded"},
         {},
@@ -67,6 +67,6 @@ def test_two_hundred_reloads_leave_nothing_behind(scene: Scene) -> None:
         reload(20)
         before, memory = held(), resident()
         reload(200)
-        until(lambda: held() == before)
+        until(lambda: all(now <= before[pid] for pid, now in held().items()))
         grown = {pid: mib - memory[pid] for pid, mib in resident().items()}
         assert max(grown.values()) <= 2, grown

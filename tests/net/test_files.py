@@ -201,6 +201,24 @@ def test_what_was_taken_at_once_is_looked_at_again_once_it_has_settled(file: Pat
     assert next(texts, None) is None
 
 
+@pytest.mark.parametrize("half", ["half", "bad half"])
+def test_what_is_written_while_it_is_loaded_is_not_taken(
+    file: Path, half: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def load_and_write() -> str:
+        try:
+            return load_text(file)
+        finally:
+            if file.read_text() == half:
+                file.write_text("whole")
+
+    watched = Watched("the file", [file], load_and_write, Once())
+    file.write_text(half)
+    watched.reload(100)
+    assert (watched.current, watched.problem, caplog.records) == ("one", "", [])
+    assert Clock(watched).look(3) == "whole"
+
+
 def test_what_has_not_changed_for_long_is_not_loaded_when_somebody_asks(file: Path) -> None:
     texts = iter(["one"])
     watched = Watched("the file", [file], lambda: next(texts), Once())
