@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             _lead(stack, options.simulator_host)
             conf = load([], os.environ)
-            serve(conf, ready=partial(_invite, "https" if conf.tls.enabled else "http"))
+            serve([], os.environ, partial(_invite, "https" if conf.tls.enabled else "http"))
         except (ConfigurationError, RuntimeError) as error:
             sys.stderr.write(f"{error}\n")
             return os.EX_CONFIG

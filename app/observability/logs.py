@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Any
+from typing import Any, TextIO
 
 from oslo_config import cfg
 from oslo_log import log
@@ -33,11 +33,22 @@ def set_up(form: str, level: str) -> None:
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter() if form == "json" else PlainFormatter(PLAIN, DATES))
-    root.addHandler(handler)
-    root.setLevel(level)
+    root.addHandler(_Stdout(sys.stdout))
+    adjust(form, level)
     logging.captureWarnings(True)
+
+
+def adjust(form: str, level: str) -> None:
+    """From now on, in this process."""
+    root = logging.getLogger()
+    for handler in root.handlers:
+        if isinstance(handler, _Stdout):
+            handler.setFormatter(JsonFormatter() if form == "json" else PlainFormatter(PLAIN, DATES))
+    root.setLevel(level)
+
+
+class _Stdout(logging.StreamHandler[TextIO]):
+    """Ours, among what others may have added."""
 
 
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

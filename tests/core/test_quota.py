@@ -28,7 +28,7 @@ def test_what_a_dead_worker_served_is_served_no_longer() -> None:
     living, dying = Quota(counts, 0, allowance), Quota(counts, 1, allowance)
     dying.enter(5, 0.0)
     assert living.wait(5, 0.0) == 1
-    Quota(counts, 1, allowance)
+    counts.clear(1)
     assert living.wait(5, 0.0) == 0
 
 
