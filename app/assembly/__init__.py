@@ -64,7 +64,7 @@ def serve(
     settings = Settings(
         limits(conf), (lambda: configured.sources.tls["server"].current.context) if server_tls else None
     )
-    with _metrics_directory(conf, address) as directory:
+    with _metrics_directory(conf, address, len(slots.rows)) as directory:
         exporter = Exporter(listener, slots) if directory is not None else None
         build_served = partial(build, configured, shared, slots, exporter.origin if exporter else None, framework)
         workers = [Worker(listener, slots, slot, build_served, settings) for slot in slots.rows]
@@ -98,14 +98,14 @@ def check_files(conf: cfg.ConfigOpts) -> None:
 
 
 @contextmanager
-def _metrics_directory(conf: cfg.ConfigOpts, address: tuple[str, int]) -> Iterator[Path | None]:
+def _metrics_directory(conf: cfg.ConfigOpts, address: tuple[str, int], workers: int) -> Iterator[Path | None]:
     """One an address, so that brokers of one machine do not share it, and gone at the end; None with metrics off."""
     if not conf.metrics.enabled:
         yield None
         return
     try:
         directory = metrics_directory(conf.metrics.directory) / "{}:{}".format(*address)
-        metrics.prepare(directory)
+        metrics.prepare(directory, workers)
     except OSError as error:
         raise ConfigurationError(
             f"metrics.directory cannot be written ({error.strerror or error}): set BROKER_METRICS_DIRECTORY to one "

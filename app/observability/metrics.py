@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import platform
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -22,14 +23,22 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Seconds; VoLTE's deployments take minutes, so the library's end at 10 s would say nothing."""
 
+A_WORKERS = 5 << 16
+"""Bytes of a worker's files: of counters, of histograms, and of three kinds of gauges."""
+
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
-def prepare(directory: Path) -> None:
-    """In the bootstrap process: delete what a former run left, and nothing else, and point the library there."""
+def prepare(directory: Path, workers: int = 1) -> None:
+    """In the bootstrap process: delete what a former run left, and nothing else, and point the library there.
+
+    Raises `OSError` where so many workers' files find no room.
+    """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     for left in (*directory.glob("*.db"), *directory.glob("*.sock")):
         left.unlink()
+    with tempfile.TemporaryFile(dir=directory) as probe:
+        os.posix_fallocate(probe.fileno(), 0, workers * A_WORKERS)
     os.environ[DIRECTORY] = str(directory)
 
 
@@ -37,6 +46,9 @@ def use_slot(slot: int) -> None:
     """In the worker, before any metric is made: its files are the slot's."""
     from prometheus_client import values
 
+    from app.observability.reserved import ReservedDict
+
+    values.MmapedDict = ReservedDict  # type: ignore[assignment,attr-defined]
     values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
 

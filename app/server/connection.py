@@ -35,6 +35,9 @@ NEVER = float("inf")
 DRAIN_TIME = 2.0
 """Seconds for the rest of a body that the application left unread."""
 
+QUIET = 1.0
+"""Seconds between two requests after which a client is in no hurry to send the next one."""
+
 GONE = select.POLLERR | select.POLLHUP | select.POLLRDHUP
 
 
@@ -318,7 +321,8 @@ class Connection(Link):
             return
         self._parser.reset()
         self._move(server.crowd.idle)
-        self.deadline = time.monotonic() + server.limits.idle_timeout
+        self._active = time.monotonic()
+        self.deadline = self._active + server.limits.idle_timeout
         if self._rest:
             server.loop.later(0, self.readable)
         else:
@@ -394,18 +398,18 @@ class Connection(Link):
             self._exchange.close = True
 
     def shed(self) -> None:
-        """Drain: an idle one is closed if nothing would be lost."""
+        """Drain: an idle one is closed once nothing would be lost: not while its client may be about to send its next
+        request, which is answered, or to read the last answer, which a reset would take from it."""
         self.readable()  # a request that has come already is answered
         if not self.idle:
             return
         now = time.monotonic()
-        since = self.deadline - self._server.limits.idle_timeout
-        if not self._used:  # it has just come, or shakes hands, and its request is on its way
+        if self._used:
+            self.deadline = min(self.deadline, self._active + QUIET)
+        else:  # it has just come, or shakes hands, and its request is on its way
             self.deadline = min(self.deadline, now + LINGER_TIME)
-        elif now - since >= LINGER_TIME:
+        if self.deadline <= now:
             self.close()
-        else:  # the client may not have read its answer yet, which a reset would take from it
-            self._hang_up()
 
     def cut(self) -> None:
         """From the hub: there is no more time. What is being served ends as when its client leaves."""

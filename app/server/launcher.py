@@ -229,7 +229,7 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
             self._slots.count_end(why or ("killed" if os.WIFSIGNALED(status) else "exited"))
         what = f"{name} {how(status)}{'' if why else hint(status)} after {lived:.1f} s"
         if not place.wanted:
-            LOG.info("%s; its successor serves", what)
+            LOG.info("%s; its successor is there", what)
             return
         wait = place.backoff.ended(lived)
         place.due = now + wait

@@ -109,6 +109,7 @@ class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
         self._server.announce()
         pause = self._server.limits.drain_pause if self._slots.draining else 0.0
         self._shut_at = time.monotonic() + pause
+        LOG.info("worker %d drains", self._slot)
         if not pause:
             self._shut(self._shut_at)
 

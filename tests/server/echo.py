@@ -6,11 +6,15 @@ the size in bytes of each connection's send buffer.
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import logging
 import os
+import re
 import socket
 import sys
+import time
 import warnings
 from collections.abc import Iterable
 
@@ -88,7 +92,53 @@ def application(environ, start_response) -> Iterable[bytes]:  # noqa: C901  one 
         start_response("200 OK", [])
         return (b"x" * 65536 for _ in range(1024))
     start_response("200 OK", [("Content-Type", "text/plain")])
+    if path in TROUBLE:
+        TROUBLE[path]()
     return [b"hello"]
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def run_away() -> None:
+    """A regular expression that takes the age of the universe, in C."""
+    re.match(r"(a+)+$", "a" * 64 + "b")
+
+
+def grow() -> None:
+    """By 200 MiB that are kept."""
+    kept.append(b"x" * (200 << 20))
+
+
+def orphan() -> None:
+    """A process that outlives its parent for a moment, in a group of its own."""
+    between = os.fork()
+    if not between:
+        os.setsid()
+        if not os.fork():
+            time.sleep(0.2)
+        os._exit(0)
+    os.waitpid(between, 0)
+
+
+TROUBLE = {"/spin": spin, "/run-away": run_away, "/grow": grow, "/orphan": orphan, "/exit": lambda: os._exit(3)}
+kept: list[bytes] = []
+
+
+def fail_to_fork() -> None:
+    """As the kernel does where there are too many processes; for the first forks of this process."""
+    left, fork = int(os.environ.get("FORKS_FAIL", "0")), os.fork
+
+    def failing() -> int:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return fork()
+
+    os.fork = failing
 
 
 waiters: list[Waiter] = []
@@ -120,6 +170,9 @@ def dying() -> Iterable[bytes]:
 
 if __name__ == "__main__":
     logging.basicConfig(level="INFO", stream=sys.stdout)
+    fail_to_fork()
+    if "REAPS" in os.environ:
+        ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: as a container's first process
     listener = open_listener("127.0.0.1", 0, 4096)
     settings = Settings(limits)
     if len(sys.argv) > 3:
@@ -131,6 +184,10 @@ if __name__ == "__main__":
 
     def build(loop, slot):
         loops.append(loop)
+        if os.environ.get("START") == "hangs":
+            time.sleep(60)
+        if os.environ.get("START") == "fails":
+            raise RuntimeError("as asked")
 
         def refused(error, request_id, peer, head):
             logging.getLogger("refused").info("%s %s", error.status, error.message)
