@@ -328,8 +328,7 @@ def _refused(broker: Process, context: ssl.SSLContext, session: ssl.SSLSession |
     try:
         _resumed(broker, context, session)
     except OSError as error:
-        assert re.search(REFUSED, str(error))
-        return True
+        return re.search(REFUSED, str(error)) is not None
     return False
 
 
