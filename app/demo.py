@@ -62,6 +62,7 @@ def _lead(stack: ExitStack, host: str) -> None:
     for name in [name for name in os.environ if name.startswith(("AAI_", "MSB_", "BROKER_AAI_", "BROKER_MSB_"))]:
         del os.environ[name]
     os.environ |= {
+        "BROKER_SERVER_DRAIN_PAUSE": os.environ.get("BROKER_SERVER_DRAIN_PAUSE", "0"),  # nobody has to notice its end
         "AAI_PROTOCOL": "http",
         "AAI_ADDR": host,
         "AAI_PORT": str(aai.port),
