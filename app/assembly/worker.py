@@ -83,6 +83,7 @@ class Serving:
         self._prepare(configured.sources)()
         configured.prepare = self._prepare
         loop.every_tick.append(configured.look)
+        loop.every_tick.append(self._measure)
 
     def served(self) -> Served:
         front = self._front
@@ -100,6 +101,10 @@ class Serving:
     def _opened(self, server: Server) -> None:
         self._server = server
         self._put_in_place(server)
+
+    def _measure(self, _: float) -> None:
+        if self._metrics is not None:
+            self._metrics.loop(self._loop.lag, self._loop.greenlets)
 
     def _reloaded(self, successful: bool) -> None:
         if self._metrics is not None:

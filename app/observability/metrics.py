@@ -136,6 +136,8 @@ class Metrics:
             "refused": counter("inventory_refused", "Regions not asked for: it was known to fail, or too many waited"),
         }
         self._inventory = histogram("inventory_request_duration_seconds", "Requests to the inventory")
+        self._lag = histogram("hub_lag_seconds", "By how much a worker's loop came too late to its ticks, ten a second")
+        self._greenlets = gauge("greenlets", "Greenlets that serve requests or are kept for the next", (), "livesum")
         self._certificates = gauge(
             "tls_certificate_not_after_timestamp_seconds",
             "The end of the certificate that is presented to clients (server), plugins (upstream) or A&AI (aai)",
@@ -183,6 +185,11 @@ class Metrics:
 
     def in_flight(self, count: int) -> None:
         self._in_flight.set(count)
+
+    def loop(self, lag: float, greenlets: int) -> None:
+        """At each tick of a worker's loop: how many seconds it came too late."""
+        self._lag.observe(lag)
+        self._greenlets.set(greenlets)
 
     def certificate(self, role: str, not_after: float) -> None:
         """`role`: server, upstream or aai; `not_after` in seconds since the epoch."""
