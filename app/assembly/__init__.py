@@ -61,7 +61,7 @@ def serve(conf: cfg.ConfigOpts, ready: Callable[[tuple[str, int]], None] = lambd
         build_served = partial(build, conf, shared, slots, exporter.origin if exporter else None, framework)
         workers = [Worker(listener, slots, slot, build_served, settings) for slot in slots.rows]
         others = [exporter] if exporter else []
-        launcher = Launcher(slots, listener, supervision, metrics.slot_ended)
+        launcher = Launcher(slots, listener, supervision, partial(_ended, shared))
         launcher.launch(workers, others)
         ready(address)
         launcher.wait()
@@ -91,6 +91,13 @@ def _metrics_directory(conf: cfg.ConfigOpts, address: tuple[str, int], workers: 
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _ended(shared: Shared, slot: int) -> None:
+    """In the bootstrap process: what a worker that has ended was at counts no longer."""
+    metrics.slot_ended(slot)
+    if shared.counts is not None:
+        shared.counts.clear(slot)
 
 
 def _limits(conf: cfg.ConfigOpts) -> Limits:
