@@ -70,7 +70,7 @@ def serve(
         build_served = partial(build, configured, shared, slots, exporter.origin if exporter else None, framework)
         workers = [Worker(listener, slots, slot, build_served, settings) for slot in slots.rows]
         others = [exporter] if exporter else []
-        launcher = Launcher(slots, listener, supervision(conf), metrics.slot_ended)
+        launcher = Launcher(slots, listener, supervision(conf), partial(_ended, shared))
         _reload_with(launcher, configured, shared.once)
         launcher.launch(workers, others)
         ready(address)
@@ -116,3 +116,9 @@ def _metrics_directory(conf: cfg.ConfigOpts, address: tuple[str, int], workers: 
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _ended(shared: Shared, slot: int) -> None:
+    """In the bootstrap process: what a worker that has ended was at counts no longer."""
+    metrics.slot_ended(slot)
+    shared.counts.clear(slot)
