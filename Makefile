@@ -8,7 +8,7 @@ WEB_FRAMEWORK ?= django
 
 IMAGE := multicloud-broker:0.1.0
 
-.PHONY: run test conformance soak fuzz lint bench docs image image-test audit requirements clean
+.PHONY: run test conformance faults soak soak-memory fuzz lint bench docs image image-test audit requirements clean
 
 run: $(VENV)/installed  ## start the broker with its simulators, ready to try
 	@WEB_FRAMEWORK=$(WEB_FRAMEWORK) exec $(BIN)/python -m app demo
@@ -19,7 +19,14 @@ test: $(VENV)/installed $(CLIENTS)/installed lint  ## all tests, both frameworks
 conformance: $(VENV)/installed $(CONFORMANCE)/installed  ## others' tools against the running broker; skips those that are not installed
 	$(BIN)/pytest -rs -n 2 --dist loadfile tests/conformance
 
-soak: $(VENV)/installed  ## 1 GiB up and down between fast and slow peers, every combination: growth and seconds of each
+faults: $(VENV)/installed  ## every row of the fault table in long form, some 30 minutes; writes docs/faults.md
+	@records=$$(mktemp -d); FAULTS=long FAULTS_RECORDS=$$records $(BIN)/pytest tests/faults; status=$$?; \
+	$(BIN)/python -m tests.faults.report $$records; rm -r $$records; exit $$status
+
+soak: $(VENV)/installed  ## half an hour of mixed VoLTE load with faults: slopes and a picture; SOAK="--minutes N --picture FILE"
+	$(BIN)/python -m tests.soak $(SOAK)
+
+soak-memory: $(VENV)/installed  ## 1 GiB up and down between fast and slow peers, every combination: growth and seconds of each
 	SOAK=1 $(BIN)/pytest -rP tests/rules/test_memory.py
 
 lint: $(VENV)/installed  ## ruff and mypy

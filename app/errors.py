@@ -27,6 +27,9 @@ class BrokerError(Exception):
 
     status = 500
     reason = "Internal-Error"
+    logged = True
+    """Whether a request that ends with it has a line of its own in the log, beside its access line; not where there
+    may be any number of them, and a line tells when that began."""
 
     def __init__(self, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(message)
@@ -219,3 +222,23 @@ class Unavailable(BrokerError):
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message, (("Retry-After", str(retry_after)),))
+
+
+class CircuitOpen(Unavailable):
+    """A plugin has failed too often, and is left alone for a while."""
+
+    reason = "Circuit-Open"
+    logged = False
+
+
+class PluginBusy(Unavailable):
+    """A plugin has as many requests to answer as it may, and as many wait for it as may."""
+
+    reason = "Plugin-Busy"
+    logged = False
+
+
+class InventoryUnavailable(Unavailable):
+    """The inventory is known to fail, or asked as much as it may be: this region is not asked for now."""
+
+    reason = "Inventory-Unavailable"

@@ -157,6 +157,9 @@ def started(
 
 FRAMEWORKS = ("django", "pecan")
 
+NO_BREAKER = {"BROKER_UPSTREAM_BREAKER_FAILURES": "0", "BROKER_UPSTREAM_BREAKER_RATE_PERCENT": "0"}
+"""For brokers that tests share: none suffers from what another made a plugin do."""
+
 
 @contextmanager
 def a_broker(framework: str = "django", workers: int = 1, **env: str) -> Iterator[Process]:

@@ -45,6 +45,8 @@ EVERY = [BrokerError, *below(BrokerError)]
         ("InventoryError", 502),
         ("InventoryTimeout", 504),
         ("Unavailable", 503),
+        ("CircuitOpen", 503),
+        ("PluginBusy", 503),
     ],
 )
 def test_an_error_carries_its_status(name: str, status: int) -> None:
@@ -81,8 +83,10 @@ def test_the_status_line_has_the_standard_phrase() -> None:
         (Unauthorized("x", ("Basic", "Bearer")), (("WWW-Authenticate", "Basic"), ("WWW-Authenticate", "Bearer"))),
         (Unavailable("x"), (("Retry-After", "1"),)),
         (Unavailable("x", 30), (("Retry-After", "30"),)),
+        (errors.CircuitOpen("x", 7), (("Retry-After", "7"),)),
+        (errors.PluginBusy("x"), (("Retry-After", "1"),)),
     ],
-    ids=["none", "allow", "challenges", "retry soon", "retry later"],
+    ids=["none", "allow", "challenges", "retry soon", "retry later", "open", "busy"],
 )
 def test_headers_that_go_with_an_error(error: BrokerError, headers: tuple[tuple[str, str], ...]) -> None:
     assert error.headers == headers

@@ -17,7 +17,7 @@ from app.assembly.configured import Configured
 from app.assembly.limits import limits, supervision
 from app.assembly.shared import Shared
 from app.assembly.sources import Sources
-from app.assembly.telling import tell_connections, tell_unset
+from app.assembly.telling import tell_bulkhead, tell_connections, tell_unset
 from app.assembly.worker import Framework, build
 from app.conf.metrics import directory as metrics_directory
 from app.conf.reloading import begin
@@ -60,6 +60,7 @@ def serve(
     LOG.info("version %s listens on %s port %d, framework %s", VERSION, *address, name)
     tell_unset(conf)
     tell_connections(conf)
+    tell_bulkhead(conf)
     server_tls = configured.sources.tls.get("server")
     settings = Settings(
         limits(conf), (lambda: configured.sources.tls["server"].current.context) if server_tls else None

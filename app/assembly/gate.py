@@ -64,7 +64,7 @@ class Gatehouse:
         return self._gates
 
     def _key_fetch(self) -> Fetch:
-        return Client(self._loop, Resolver(), Pool(0, 0.0), self._current_tls).fetch
+        return Client(self._loop, Resolver(self._loop), Pool(0, 0.0), self._current_tls).fetch
 
     def _current_tls(self) -> Tls:
         assert self._issuer is not None, "keys are fetched only once their URL has been configured"

@@ -11,15 +11,15 @@ from oslo_config import cfg
 
 from app.assembly.shared import Shared
 from app.assembly.sources import Sources
-from app.assembly.upstream import origin, unmeasured
+from app.assembly.upstream import origin, resolver, resolver_settings, unmeasured
 from app.conf import secret
 from app.core.origin import Origin
 from app.inventory.aai import Aai, AaiSettings
-from app.inventory.cache import CachedInventory, Layered, Lifetimes, Unconfigured
+from app.inventory.cache import CachedInventory, Layered, Unconfigured
 from app.inventory.model import Inventory
+from app.inventory.remembered import CacheSettings
 from app.net.files import Watched
 from app.net.loop import Loop
-from app.net.resolver import Resolver
 from app.net.tls import Tls
 from app.observability.metrics import Metrics
 from app.upstream.client import Client
@@ -43,7 +43,10 @@ class Regions:
         self._asked: _Asked | None = None
         self._trust: Watched[Tls] | None = None
         self._pool = Pool(8, options.upstream.pool_idle_timeout)
-        self._client = Client(loop, Resolver(), self._pool, self._current_tls)
+        self._loop = loop
+        self._resolver = resolver(options, loop)
+        self._client = Client(loop, self._resolver, self._pool, self._current_tls)
+        loop.every_tick.append(self._client.tick)
         self._took = worker_metrics.inventory_asked if worker_metrics else unmeasured
         self._found = worker_metrics.inventory_cache if worker_metrics else unmeasured
 
@@ -68,14 +71,15 @@ class Regions:
 
     def _another(self, settings: AaiSettings, options: cfg.ConfigOpts) -> _Asked:
         aai = Aai(settings, self._client.fetch, partial(_login, options), self._took)
-        cached = CachedInventory(aai, _lifetimes(options), self._shared.generations, self._found)
+        cached = CachedInventory(aai, _cache_settings(options), self._shared.generations, self._loop, self._found)
         return _Asked((settings.origin, settings.schema_version), aai, cached)
 
     def _take(self, sources: Sources, asked: _Asked, settings: AaiSettings) -> None:
         options = sources.options
         asked.aai.settings = settings
         asked.aai.credentials = partial(_login, options)
-        asked.cached.lifetimes = _lifetimes(options)
+        asked.cached.settings = _cache_settings(options)
+        self._resolver.settings = resolver_settings(options)
         self._pool.adjust(8, options.upstream.pool_idle_timeout)
         self._asked, self._trust = asked, sources.tls["aai"]
 
@@ -93,5 +97,6 @@ def _login(options: cfg.ConfigOpts) -> tuple[str, str]:
     return options.aai.username or "", secret(options, "aai", "password", os.environ)
 
 
-def _lifetimes(options: cfg.ConfigOpts) -> Lifetimes:
-    return Lifetimes(options.inventory.cache_ttl, options.inventory.negative_ttl, options.inventory.stale_ttl)
+def _cache_settings(options: cfg.ConfigOpts) -> CacheSettings:
+    own = options.inventory
+    return CacheSettings(own.cache_ttl, own.negative_ttl, own.stale_ttl, options.aai.lookups_max)

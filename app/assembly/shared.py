@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.core.circuits import Circuits
 from app.core.quota import Counts
 from app.inventory import file
 from app.inventory.generations import Generations
@@ -14,5 +15,6 @@ class Shared:
     def __init__(self, slots: int) -> None:
         self.built_in = file.load_regions(file.BUILT_IN)
         self.generations = Generations()
+        self.circuits = Circuits()
         self.counts = Counts(slots)
         self.once = Once()

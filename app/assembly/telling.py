@@ -35,3 +35,14 @@ def tell_unset(conf: cfg.ConfigOpts) -> None:
             "%s is not applied: logs go to standard output; set BROKER_LOGS_LEVEL and BROKER_LOGS_FORMAT",
             TODAYS_CONFIG / "log.yml",
         )
+
+
+def tell_bulkhead(conf: cfg.ConfigOpts) -> None:
+    """A plugin's bulkhead that is no smaller than the ship is none."""
+    most, waiting, all_of_them = conf.upstream.bulkhead_max, conf.upstream.bulkhead_waiting, conf.server.requests_max
+    if not most or most + waiting >= all_of_them:
+        LOG.warning(
+            "one slow plugin can take all requests that a worker serves (%d): set upstream.bulkhead_max and "
+            "upstream.bulkhead_waiting, which are %d and %d, well below server.requests_max",
+            all_of_them, most, waiting,
+        )  # fmt: skip

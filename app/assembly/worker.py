@@ -75,7 +75,7 @@ class Serving:
         shared.counts.clear(slot)
         self._table = api.builtin()
         self._described = Described(self._table)
-        self._plugins = Plugins(configured.options, loop, self._upstream_tls, self._metrics)
+        self._plugins = Plugins(configured.options, loop, shared.circuits, self._upstream_tls, self._metrics)
         self._regions = Regions(configured.options, shared, loop, self._metrics)
         self._gatehouse = Gatehouse(loop, self._table)
         self._probes = Probes(slots, self._plugins.client, exporter, configured.problem)
@@ -83,6 +83,7 @@ class Serving:
         self._prepare(configured.sources)()
         configured.prepare = self._prepare
         loop.every_tick.append(configured.look)
+        loop.every_tick.append(self._measure)
 
     def served(self) -> Served:
         front = self._front
@@ -100,6 +101,10 @@ class Serving:
     def _opened(self, server: Server) -> None:
         self._server = server
         self._put_in_place(server)
+
+    def _measure(self, _: float) -> None:
+        if self._metrics is not None:
+            self._metrics.loop(self._loop.lag, self._loop.greenlets)
 
     def _reloaded(self, successful: bool) -> None:
         if self._metrics is not None:

@@ -64,4 +64,12 @@ OPTS = (
     cfg.Opt(
         "response_timeout", type=Seconds(0.01, 300), default=10.0, mutable=True, help="Seconds for the whole answer."
     ),
+    cfg.IntOpt(
+        "lookups_max",
+        default=64,
+        min=1,
+        max=10000,
+        mutable=True,
+        help="Regions that a worker asks for at once; four times as many wait, for up to 3 s; others are answered 503.",
+    ),
 )

@@ -13,7 +13,10 @@ from oslo_config import cfg
 from app.conf.options import OPTIONS, Key, refused
 from app.conf.secrets import secret
 
-AT_MOST = ((Key("server", "request_line_limit"), Key("server", "header_limit")),)
+AT_MOST = (
+    (Key("server", "request_line_limit"), Key("server", "header_limit")),
+    (Key("upstream", "breaker_open"), Key("upstream", "breaker_open_max")),
+)
 """The first is at most the second."""
 
 

@@ -76,6 +76,8 @@ class Aai:
         started = time.perf_counter()
         try:
             answer = self._ask(region, headers)
+            if answer.status == 401 and (renewed := self._headers(request_id)) != headers:
+                answer = self._ask(region, renewed)  # the password was renewed in between
         except UpstreamTimeout as error:
             raise InventoryTimeout(f"A&AI at {self.settings.origin} did not answer in time: {error.message}") from None
         except UpstreamError as error:

@@ -50,7 +50,12 @@ class Loop:
         self.hub = hubs.get_hub()
         self.timed: set[Timed] = set()
         self.every_tick: list[Callable[[float], None]] = []
+        self.lag = 0.0
+        """Seconds by which the last tick came too late."""
+        self.greenlets = 0
+        """Those that run functions, or wait for the next."""
         self._spare: list[greenlet] = []
+        self._due = time.monotonic() + TICK
         self.hub.schedule_call_global(TICK, self._tick)
 
     def listen(self, event: str, fileno: int, callback: Callable[[int], object]) -> object:
@@ -70,6 +75,7 @@ class Loop:
         if self._spare:
             self._spare.pop().switch(function, argument)
         else:
+            self.greenlets += 1
             greenlet(self._work, self.hub.greenlet).switch([(function, argument)])
 
     def gather(self, functions: Sequence[Callable[[], T]], at_once: int, seconds: float) -> list[T | None]:
@@ -121,10 +127,12 @@ class Loop:
             if len(self._spare) < SPARE_GREENLETS:
                 self._spare.append(getcurrent())
                 function, argument = self.hub.greenlet.switch()
+        self.greenlets -= 1
 
     def _tick(self) -> None:
         self.hub.schedule_call_global(TICK, self._tick)
         now = time.monotonic()
+        self.lag, self._due = max(now - self._due, 0.0), now + TICK
         for timed in [timed for timed in self.timed if timed.deadline <= now]:
             if timed in self.timed:  # the end of an earlier one may have ended it
                 timed.expire()
@@ -160,6 +168,14 @@ class Waiter:
             self._greenlet = self._error = None
             if seconds is not None:
                 self._loop.timed.discard(self)
+
+    def within(self, seconds: float) -> bool:
+        """Block this greenlet until `wake`, or for so many seconds; whether it was woken."""
+        try:
+            self.wait(seconds, _TooLateError())
+        except _TooLateError:
+            return False
+        return True
 
     def wake(self) -> None:
         """Go on with the waiting greenlet, if there is one. From the hub only."""

@@ -11,7 +11,8 @@ from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 from app.errors import Unavailable
-from app.net.loop import READ, Loop, Waiter
+from app.net.bell import Bell
+from app.net.loop import Loop, Waiter
 
 T = TypeVar("T")
 
@@ -56,9 +57,7 @@ class Offload:
         self._busy = 0
         self._threads = 0
         self._begun: SimpleQueue[_Job] = SimpleQueue()
-        self._ended: SimpleQueue[_Job] = SimpleQueue()
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        loop.listen(READ, self._bell, self._rung)
+        self._bell: Bell[_Job] = Bell(loop, self._ended)
 
     def run(self, function: Callable[[], T], client: str) -> T:
         """The result, or the error, of `function`, which must release the GIL.
@@ -104,13 +103,10 @@ class Offload:
         while True:
             job = self._begun.get()
             job.run()
-            self._ended.put(job)
-            os.eventfd_write(self._bell, 1)
+            self._bell.ring(job)
 
-    def _rung(self, bell: int) -> None:
-        """From the hub: jobs have ended; their threads are free before whoever waited goes on."""
-        os.eventfd_read(bell)
-        ended = [self._ended.get_nowait() for _ in range(self._ended.qsize())]
+    def _ended(self, ended: list[_Job]) -> None:
+        """From the hub; their threads are free before whoever waited goes on."""
         self._busy -= len(ended)
         self._begin()
         for job in ended:

@@ -118,12 +118,26 @@ class Metrics:
             "upstream_request_duration_seconds", "Until the plugin's head", ("plugin",)
         )
         self._retries = counter("upstream_retries", "Requests sent a second time")
+        self._not_sent = counter(
+            "upstream_refused", "Requests answered 503 for their plugin's circuit or bulkhead", ("plugin", "by")
+        )
+        self._circuits = gauge("circuit_state", "0 closed, 1 half-open, 2 open", ("plugin",), "livemax")
+        self._plugins = gauge(
+            "upstream_requests_in_flight",
+            "Requests that a plugin has to answer (sent), or that wait for others to be (waiting)",
+            ("plugin", "state"),
+            "livesum",
+        )
         self._cache = {
             "hit": counter("inventory_cache_hits", "Regions found in memory"),
             "miss": counter("inventory_cache_misses", "Regions that the inventory was asked for"),
             "stale": counter("inventory_cache_stale", "Remembered regions served while the inventory failed"),
+            "ahead": counter("inventory_cache_refreshes", "Remembered regions asked for anew in the background"),
+            "refused": counter("inventory_refused", "Regions not asked for: it was known to fail, or too many waited"),
         }
         self._inventory = histogram("inventory_request_duration_seconds", "Requests to the inventory")
+        self._lag = histogram("hub_lag_seconds", "By how much a worker's loop came too late to its ticks, ten a second")
+        self._greenlets = gauge("greenlets", "Greenlets that serve requests or are kept for the next", (), "livesum")
         self._certificates = gauge(
             "tls_certificate_not_after_timestamp_seconds",
             "The end of the certificate that is presented to clients (server), plugins (upstream) or A&AI (aai)",
@@ -159,8 +173,23 @@ class Metrics:
     def retried(self) -> None:
         self._retries.inc()
 
+    def not_sent(self, plugin: str, by: str) -> None:
+        """`by`: circuit or bulkhead."""
+        self._child(self._not_sent, "not_sent", plugin, by)(1)
+
+    def plugin(self, plugin: str, state: int, in_flight: int, waiting: int) -> None:
+        """What a plugin's circuit is, and its requests."""
+        self._circuits.labels(plugin).set(state)
+        self._plugins.labels(plugin, "sent").set(in_flight)
+        self._plugins.labels(plugin, "waiting").set(waiting)
+
     def in_flight(self, count: int) -> None:
         self._in_flight.set(count)
+
+    def loop(self, lag: float, greenlets: int) -> None:
+        """At each tick of a worker's loop: how many seconds it came too late."""
+        self._lag.observe(lag)
+        self._greenlets.set(greenlets)
 
     def certificate(self, role: str, not_after: float) -> None:
         """`role`: server, upstream or aai; `not_after` in seconds since the epoch."""
@@ -173,7 +202,7 @@ class Metrics:
             self._reloaded_at.set_to_current_time()
 
     def inventory_cache(self, event: str) -> None:
-        """`event`: hit, miss or stale."""
+        """`event`: hit, miss, stale, ahead or refused."""
         self._cache[event].inc()
 
     def inventory_asked(self, seconds: float) -> None:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from socket import AF_UNIX
 from typing import NamedTuple
 
 from greenlet import getcurrent
 
+from app.core.addresses import Address
 from app.core.headers import well_formed
 from app.core.message import Body, Headers
 from app.core.origin import UNIX, Origin
 from app.core.retry import Budget, may_send_again
-from app.errors import UpstreamError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
+from app.errors import UpstreamGarbled, UpstreamTimeout
 from app.net.loop import Loop
-from app.net.resolver import Address, Resolver
+from app.net.resolver import Resolver
 from app.net.tls import Tls
-from app.upstream.connection import ConnectionLostError, EarlyAnswerError, UpstreamConnection, connect
+from app.upstream.census import Census
+from app.upstream.connecting import Connector
+from app.upstream.connection import ConnectionLostError, EarlyAnswerError, UpstreamConnection
 from app.upstream.pool import Pool
 
 
@@ -153,12 +157,16 @@ class Client:
     ) -> None:
         self._loop = loop
         self._resolver = resolver
+        self._connector = Connector(loop)
+        self._census = Census(resolver.known)
         self._pool = pool
         self._tls = tls
         self._replay_limit = replay_limit
         self._retry_share = retry_share
         self._budgets: defaultdict[Origin, Budget] = defaultdict(lambda: Budget(self._retry_share))
         self._retried = retried
+        self.tick = self._census.tick
+        """From the loop's ticks: connections to addresses that a name has no more come to an end."""
 
     def adjust(self, replay_limit: int, retry_share: float) -> None:
         """For requests from now on; what was spent stays spent."""
@@ -188,18 +196,20 @@ class Client:
         self, origin: Origin, method: str, target: bytes, headers: Headers, body: Body | bytes, timeouts: Timeouts
     ) -> UpstreamResponse:
         head = _serialise(method, target, headers)
-        held = body if isinstance(body, bytes) else self._hold(body)
+        held = body if isinstance(body, bytes) else self.hold(body)
         budget = self._budgets[origin]
         budget.sent()
         connection = self._pool.take(origin, self._secured(origin))
+        started = time.monotonic()
         try:
             return self._try(connection, origin, method, head, body if held is None else held, timeouts)
         except ConnectionLostError as lost:
             if not may_send_again(method, written=lost.written, held=held is not None) or not budget.spend():
                 raise UpstreamGarbled("The upstream closed without an answer.") from None
         self._retried()
+        left = max(timeouts.response - (time.monotonic() - started), 0.0)
         try:
-            return self._try(None, origin, method, head, held or b"", timeouts)
+            return self._try(None, origin, method, head, held or b"", replace(timeouts, response=left))
         except ConnectionLostError:
             raise UpstreamGarbled("The upstream closed without an answer, twice.") from None
 
@@ -239,7 +249,7 @@ class Client:
             response.close()
         return Answer(response.status, response.reason, response.headers, b"".join(pieces))
 
-    def _hold(self, body: Body) -> bytes | None:
+    def hold(self, body: Body) -> bytes | None:
         """A small body, whole; None for one that is streamed."""
         if body.length is None or body.length > self._replay_limit:
             return None
@@ -272,23 +282,15 @@ class Client:
             raise
 
     def _connect(self, origin: Origin, seconds: float) -> UpstreamConnection:
-        """To the first of the name's addresses that takes a connection."""
+        """To one of the name's addresses."""
         if origin.scheme == UNIX:
-            return connect(self._loop, origin.host, seconds)
+            return self._connector.open([Address(AF_UNIX, origin.host)], seconds)
         tls = self._secured(origin)
         deadline = time.monotonic() + seconds
-        error: UpstreamError = UpstreamRefused(f"{origin.host} has no address.")
-        for address in self._resolver.resolve(origin.host, origin.port, seconds):
-            try:
-                return self._connect_to(address, origin, deadline - time.monotonic(), tls)
-            except UpstreamError as failed:
-                error = failed
-                if time.monotonic() >= deadline:
-                    break
-        raise error
-
-    def _connect_to(self, address: Address, origin: Origin, seconds: float, tls: Tls | None) -> UpstreamConnection:
-        return connect(self._loop, address, seconds, tls, origin.host)
+        addresses = self._resolver.resolve(origin.host, origin.port, seconds)
+        connection = self._connector.open(addresses, deadline - time.monotonic(), tls, origin.host)
+        self._census.add(origin, connection)
+        return connection
 
     def _secured(self, origin: Origin) -> Tls | None:
         return self._tls() if origin.scheme == "https" else None

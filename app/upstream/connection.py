@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import ssl
@@ -11,11 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from app.errors import BrokerError, Unavailable, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
+from app.core.addresses import Address
+from app.errors import BrokerError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from app.net.loop import READ, Loop, Waiter
-from app.net.resolver import Address
 from app.net.tls import Tls, end_tls
-from app.upstream.handshake import shake_hands, unwelcome
+from app.upstream.handshake import unwelcome
 from app.upstream.protocol import ResponseParser
 
 RECEIVE = 65536
@@ -41,14 +40,17 @@ class EarlyAnswerError(Exception):
 class UpstreamConnection:
     """Listens for as long as it lives: an answer needs no arming, and a close in the pool is seen at once."""
 
-    __slots__ = ("_error", "_held", "_listener", "_loop", "_parser", "_pieces", "_poll", "_sender", "_waiter",
-                 "_written", "closed", "deadline", "on_idle_end", "sock", "tls")  # fmt: skip
+    __slots__ = ("__weakref__", "_ending", "_error", "_held", "_listener", "_loop", "_parser", "_pieces", "_poll",
+                 "_sender", "_waiter", "_written", "address", "closed", "deadline", "on_idle_end", "sock",
+                 "tls")  # fmt: skip
 
-    def __init__(self, loop: Loop, sock: socket.socket, tls: Tls | None = None) -> None:
+    def __init__(self, loop: Loop, sock: socket.socket, tls: Tls | None = None, address: Address | None = None) -> None:
         self._loop = loop
         self.sock = sock
         self.tls = tls
+        self.address = address
         self.closed = False
+        self._ending = False
         self.deadline = 0.0
         self.on_idle_end: Callable[[UpstreamConnection], None] | None = None
         self._parser = ResponseParser()
@@ -139,7 +141,7 @@ class UpstreamConnection:
 
     @property
     def reusable(self) -> bool:
-        return self._parser.complete and self._parser.reusable and not self.closed
+        return self._parser.complete and self._parser.reusable and not self._ending
 
     def wait_head(self, seconds: float) -> None:
         """Wait for the answer's whole head, so many seconds in all, whatever comes of it or before it (1xx); raises
@@ -281,6 +283,12 @@ class UpstreamConnection:
         if self.on_idle_end is not None:
             self.on_idle_end(self)
 
+    def retire(self) -> None:
+        """From the hub: serve no further request; one that is under way is answered."""
+        self._ending = True
+        if self.on_idle_end is not None:
+            self.on_idle_end(self)
+
     def abort(self) -> None:
         """Close by a reset, within a request: an end in order would wait behind all that the upstream does not take."""
         if not self.closed:
@@ -290,50 +298,9 @@ class UpstreamConnection:
     def close(self) -> None:
         if self.closed:
             return
-        in_order = self.reusable
-        self.closed = True
+        in_order = self._parser.complete and self._parser.reusable
+        self.closed = self._ending = True
         self._stop_listening()
         if in_order:  # what is cut is not to look like an end
             end_tls(self.sock)
         self.sock.close()
-
-
-def connect(
-    loop: Loop, address: Address | str, seconds: float, tls: Tls | None = None, name: str = ""
-) -> UpstreamConnection:
-    """Open a connection to an address, or to the path of a Unix socket, within `seconds`, the TLS handshake included.
-
-    With `tls` the certificate is checked for `name`. Raises `UpstreamRefused` or `UpstreamTimeout`.
-    """
-    deadline = time.monotonic() + seconds
-    family = socket.AF_UNIX if isinstance(address, str) else address.family
-    try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise Unavailable(
-            f"The broker can open no connection: {error.strerror}; send the request again later."
-        ) from None
-    try:
-        sock.setblocking(False)
-        if family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _connect(loop, sock, address if isinstance(address, str) else address.sockaddr, seconds)
-        if tls is not None:
-            sock = shake_hands(loop, sock, tls, name, deadline - time.monotonic())
-    except BaseException:
-        sock.close()
-        raise
-    return UpstreamConnection(loop, sock, tls)
-
-
-def _connect(loop: Loop, sock: socket.socket, address: str | tuple[object, ...], seconds: float) -> None:
-    try:
-        sock.connect(address)
-    except BlockingIOError:
-        late = UpstreamTimeout("The upstream did not take a connection in time.")
-        Waiter(loop).writable(sock.fileno(), seconds, late)
-    except OSError as error:
-        raise UpstreamRefused(f"The upstream took no connection: {error.strerror}.") from None
-    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        raise UpstreamRefused(f"The upstream took no connection: {os.strerror(code)}.")

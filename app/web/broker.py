@@ -51,7 +51,7 @@ class Broker:
         self._inventory = inventory
         self._forwarder = forwarder
         self._msb = msb
-        self._capacity = CapacityCheck(client, gather, capacity_settings, self._destination)
+        self._capacity = CapacityCheck(client, gather, capacity_settings, self._alive)
         self._vim_types = Response.json(200, plugins.vim_types())
         self._described = described or Described(table)
         self._handlers: Mapping[str, Callable[[Route, Request], Response]] = {
@@ -97,6 +97,13 @@ class Broker:
         cloud = self._inventory.find(region, request_id)
         plugin = self._plugins.find(cloud.cloud_type, cloud.version, region)
         return address.route(plugin, raw, self._msb)
+
+    def _alive(self, region: Region, raw: bytes, request_id: str) -> address.Destination:
+        """For capacity checks, which have bounds of their own, and say nothing about a plugin: that one which is left
+        alone is not asked."""
+        destination = self._destination(region, raw, request_id)
+        self._forwarder.check(destination)
+        return destination
 
     def _answer_vim_types(self, *_: object) -> Response:
         return self._vim_types.again()

@@ -189,7 +189,7 @@ class Call:
         if not isinstance(error, BrokerError):
             LOG.error("request %s failed", self.request.request_id, exc_info=error)
             error = BrokerError("The broker failed; its log says why, under this request id.")
-        elif error.status >= 500:
+        elif error.status >= 500 and error.logged:
             LOG.warning("request %s: %s: %s", self.request.request_id, error.reason, error.message)
         body = error.body(self.request.request_id)
         self._start(error.status_line, error.fields(body), exc_info)

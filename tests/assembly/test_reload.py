@@ -115,7 +115,7 @@ def test_what_outlives_a_reload_is_kept(worker: Worker) -> None:
     assert worker.edge is not edge
     assert (worker.serving._regions._asked, worker.serving._plugins.client) == kept
     assert kept[0] is not None
-    assert (kept[0].aai.settings.connect_timeout, kept[0].cached.lifetimes.fresh) == (9, 7)
+    assert (kept[0].aai.settings.connect_timeout, kept[0].cached.settings.fresh) == (9, 7)
     assert kept[0].aai.credentials() == ("u", "p")
     worker.write("p", "[aai]", "address = b", "protocol = http")
     worker.configured.reload()

@@ -32,6 +32,10 @@ def refused(environ: dict[str, str]) -> str:
             "server.request_line_limit is 8192 (default): allowed is at most server.header_limit, which is 4096",
         ),
         (
+            {"BROKER_UPSTREAM_BREAKER_OPEN": "31"},
+            "upstream.breaker_open is 31.0 (BROKER_UPSTREAM_BREAKER_OPEN): allowed is at most upstream.breaker_open_max, which is 30.0",
+        ),
+        (
             {"BROKER_CLIENTS_RATE": "0.05"},
             (
                 "clients.rate is 0.05 (BROKER_CLIENTS_RATE): allowed is 0, or at least 0.1, one request in "

@@ -14,7 +14,7 @@ import pytest
 
 from app.simulators.processes import SimulatorProcess
 from app.simulators.regions import provider_plugins
-from tests.conftest import FRAMEWORKS, Process, a_broker
+from tests.conftest import FRAMEWORKS, NO_BREAKER, Process, a_broker
 
 PASSWORD = "s3cret-of-a&ai"
 BASE = "/api/multicloud"
@@ -88,6 +88,7 @@ def scene(_aai: Simulated, _plugin: Simulated, tmp_path_factory: pytest.TempPath
         "AAI_USERNAME": "multicloud",
         "AAI_PASSWORD": PASSWORD,
         "BROKER_PLUGINS_MAP_FILE": str(map_file),
+        **NO_BREAKER,
     }
 
 

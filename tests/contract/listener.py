@@ -15,11 +15,14 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 class Listener:
     """Knows the ports that connections came from, and keeps the heads of the requests that came on them."""
 
-    def __init__(self, answer: bytes = OK) -> None:
+    def __init__(self, answer: bytes = OK, host: str = "127.0.0.1", port: int = 0) -> None:
         self.answer = answer
+        self.go_on = threading.Event()
+        """While this is clear nothing is answered."""
+        self.go_on.set()
         self.heads: list[bytes] = []
         self._peers: list[int] = []
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._socket = socket.create_server((host, port), backlog=128)
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -42,6 +45,7 @@ class Listener:
                     return
                 data += piece
             self.heads.append(data.partition(b"\r\n\r\n")[0])
+            self.go_on.wait(30)
             sock.sendall(self.answer)
             sock.shutdown(socket.SHUT_WR)
             while sock.recv(65536):
@@ -57,14 +61,15 @@ class Listener:
         return len(self._peers)
 
     def close(self) -> None:
+        self.go_on.set()
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join(10)
 
 
 @contextlib.contextmanager
-def listening(answer: bytes = OK) -> Iterator[Listener]:
-    listener = Listener(answer)
+def listening(answer: bytes = OK, host: str = "127.0.0.1", port: int = 0) -> Iterator[Listener]:
+    listener = Listener(answer, host, port)
     try:
         yield listener
     finally:

@@ -22,7 +22,7 @@ from tests.conftest import Process, children, started
 from tests.contract.conftest import BASE, V0, Simulated
 from tests.contract.evidence import QUERY, SECRETS, Client, Evidence, S
 from tests.contract.failing import PLACES
-from tests.contract.whole_run import BODY, drive
+from tests.contract.whole_run import BODY, FAILURES, drive
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,11 @@ def settings(folder: Path, simulators: dict[str, Simulated]) -> dict[str, str]:
         "BROKER_SERVER_PORT": "0",
         "BROKER_SERVER_WORKERS": "1",
         "BROKER_SERVER_REQUESTS_MAX": "4",
+        "BROKER_UPSTREAM_BREAKER_FAILURES": str(FAILURES),
+        "BROKER_UPSTREAM_BREAKER_RATE_PERCENT": "0",
+        "BROKER_UPSTREAM_BULKHEAD_MAX": "2",
+        "BROKER_UPSTREAM_BULKHEAD_WAITING": "1",
+        "BROKER_UPSTREAM_BULKHEAD_WAIT": "10",
         **{f"BROKER_{name}": "0.7" for name in short},
     }
 
@@ -148,9 +153,11 @@ NOT_IN_A_RUN = {
     errors.Unauthorized.reason,
     errors.Forbidden.reason,
     errors.TooManyRequests.reason,
+    errors.InventoryUnavailable.reason,
 }
-"""Of the start, of no error itself, and of what nobody has foreseen: the tests below. The last three are of what is off
-by default: `test_auth_floods.py` searches for what callers authenticate by; the other two quote nothing."""
+"""Of the start, of no error itself, and of what nobody has foreseen: the tests below. The next three are of what is off
+by default: `test_auth_floods.py` searches for what callers authenticate by; the other two quote nothing, nor does the
+last: a run that remembers no failure has no outage."""
 
 
 def every_error(of: type[errors.BrokerError] = errors.BrokerError) -> Iterator[type[errors.BrokerError]]:

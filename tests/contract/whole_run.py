@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 from app.web.api import builtin
@@ -16,6 +17,9 @@ from tests.contract.test_declared import path_of
 
 BODY = {"password": S["RequestBody"], "auth": {"identity": {"password": {"user": {"password": S["RequestBody"]}}}}}
 
+FAILURES = 20
+"""In a row, after which a plugin is left alone; fewer are made of a plugin that is needed."""
+
 
 def drive(client: Client, plugin: Simulated, aai: Simulated) -> None:
     """Everything that the broker does."""
@@ -24,7 +28,9 @@ def drive(client: Client, plugin: Simulated, aai: Simulated) -> None:
     failing_plugins(client)
     failing_inventory(client, aai)
     capacity(client, plugin)
+    dead_plugin(client)
     overload(client)
+    busy_plugin(client)
     leaving(client)
     pages(client)
     volte(client)
@@ -122,14 +128,33 @@ def capacity(client: Client, plugin: Simulated) -> None:
     plugin.faults()
 
 
+def dead_plugin(client: Client) -> None:
+    for _ in range(FAILURES + 1):
+        client.ask("POST", f"{BASE}/v0/CloudOwner_Dead/x?password={QUERY}", BODY)
+
+
+def busy_plugin(client: Client) -> None:
+    """Two requests are with it, one waits, and there is one more."""
+    with slow_requests(client, V0, V0, V0):
+        until(lambda: (client.ask("POST", V0 + "/x", BODY), "Plugin-Busy" in client.evidence.reasons)[1])
+
+
 def overload(client: Client) -> None:
     """REQUESTS_MAX requests that take their time, and more."""
-    with contextlib.ExitStack() as stack:
-        slow = [stack.enter_context(client.broker.connect()) for _ in range(4)]
-        for sock in slow:
-            sock.sendall(f"GET {V0}/x?password={QUERY} HTTP/1.1\r\nHost: x\r\nX-Fault: delay=0.4\r\n\r\n".encode())
+    with slow_requests(client, V0, V0, f"{BASE}/v0/CloudOwner_RegionOne", f"{BASE}/v0/CloudOwner_RegionOne"):
         until(lambda: (client.ask("GET", V0 + "/x"), "Service-Unavailable" in client.evidence.reasons)[1])
-        for sock in slow:
+
+
+@contextlib.contextmanager
+def slow_requests(client: Client, *regions: str) -> Iterator[None]:
+    """They are answered after the block."""
+    with contextlib.ExitStack() as stack:
+        slow = [(region, stack.enter_context(client.broker.connect())) for region in regions]
+        for region, sock in slow:
+            target = f"{region}/x?password={QUERY}"
+            sock.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nX-Fault: delay=0.4\r\n\r\n".encode())
+        yield
+        for _, sock in slow:
             assert sock.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.conftest import Process, a_broker
+from tests.conftest import NO_BREAKER, Process, a_broker
 
 PATIENCE = 5.0
 """Seconds for a broker to do what it is expected to; more is a finding, or a machine that is busy."""
@@ -167,7 +167,8 @@ def a_scene(framework: str, folder: Path, answer: Answer) -> Iterator[Scene]:
     map_file = folder / f"provider-plugin-{framework}.json"
     map_file.write_text(json.dumps({"vmware": {"vim_type": "vmware", "versions": {"4.0": version}, **served}}))
     try:
-        with a_broker(framework, BROKER_PLUGINS_MAP_FILE=str(map_file), BROKER_LOGS_ACCESS="false") as broker:
+        settings = {"BROKER_PLUGINS_MAP_FILE": str(map_file), "BROKER_LOGS_ACCESS": "false", **NO_BREAKER}
+        with a_broker(framework, **settings) as broker:
             scene = Scene(selector, plugin, broker)
             try:
                 yield scene

@@ -90,6 +90,23 @@ def test_a_new_password_counts_from_the_next_request() -> None:
     assert sent == [b"u:old", b"u:new"]
 
 
+def test_a_password_that_was_renewed_while_the_old_one_was_refused_is_tried_at_once() -> None:
+    server, passwords = Server(FOUND), iter(["old", "new"])
+    refused = iter([Answer(401), FOUND])
+    inventory = Aai(
+        SETTINGS, lambda *asked, **times: (server(*asked, **times), next(refused))[1], lambda: ("u", next(passwords))
+    )
+    assert inventory.find(REGION, "id") == Cloud("openstack", "pike")
+    assert [base64.b64decode(asked[3][b"Authorization"][6:]) for asked in server.asked] == [b"u:old", b"u:new"]
+
+
+def test_a_password_that_is_still_refused_is_not_tried_again() -> None:
+    inventory, server = aai(Answer(401))
+    with pytest.raises(InventoryError, match="401"):
+        inventory.find(REGION, "id")
+    assert len(server.asked) == 1
+
+
 DEEP = b"[" * 100_000
 NOT_FOUND = b'{"requestError": {"serviceException": {"messageId": "SVC3001"}}}'
 

@@ -337,3 +337,36 @@ def test_a_greenlet_that_is_done_holds_nothing_of_what_it_ran(loop: Loop) -> Non
     del request
     gc.collect()
     assert gone() is None
+
+
+def test_a_tick_that_comes_too_late_is_told(loop: Loop) -> None:
+    told: list[float] = []
+    waiter = Waiter(loop)
+
+    def look(_: float) -> None:
+        told.append(loop.lag)
+        waiter.wake()
+
+    loop.every_tick.append(look)
+    try:
+        waiter.wait()
+        loop.later(0, time.sleep, TICK + 0.3)  # it blocks the loop
+        waiter.wait()
+    finally:
+        loop.every_tick.remove(look)
+    assert told[0] < 0.2
+    assert 0.2 < told[1] < 1
+
+
+def test_greenlets_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.net.loop.SPARE_GREENLETS", 2)
+    loop = Loop()
+    gate = Gate(loop)
+    for number in range(3):
+        turn(loop, partial(loop.run, gate, number))
+    assert loop.greenlets == 3
+    turn(loop, gate.open)
+    assert loop.greenlets == 2  # which are kept for the next
+    turn(loop, partial(loop.run, gate, 4))
+    assert loop.greenlets == 2
+    turn(loop, gate.open)

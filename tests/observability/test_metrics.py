@@ -32,6 +32,8 @@ metrics.answered("GET", "/v0/{vim_id}/{rest}", 200, 99.0)
 metrics.answered("BREW", "unmatched", 501, 0.0)
 metrics.upstream("multicloud-pike", 504, 7.0)
 metrics.retried()
+metrics.not_sent("multicloud-pike", "circuit")
+metrics.plugin("multicloud-pike", 2, 7, 1)
 metrics.in_flight(3)
 metrics.inventory_asked(0.2)
 metrics.certificate("server", 1797421347.0)
@@ -70,6 +72,10 @@ def test_what_a_worker_counts_is_scraped(directory: Path) -> None:
         'upstream_requests_total{code="504",plugin="multicloud-pike"}': 1,
         'upstream_request_duration_seconds_sum{plugin="multicloud-pike"}': 7,
         "upstream_retries_total": 1,
+        'upstream_refused_total{by="circuit",plugin="multicloud-pike"}': 1,
+        'circuit_state{plugin="multicloud-pike"}': 2,
+        'upstream_requests_in_flight{plugin="multicloud-pike",state="sent"}': 7,
+        'upstream_requests_in_flight{plugin="multicloud-pike",state="waiting"}': 1,
         "http_requests_in_flight": 3,
         "inventory_request_duration_seconds_sum": 0.2,
         "inventory_cache_hits_total": 2,
@@ -99,6 +105,15 @@ def test_of_several_workers_the_certificate_that_ends_first_counts(directory: Pa
     assert scraped()[name] == 10
     assert scraped("1")[name] == 20
     assert 'role="aai"' not in str(scraped())
+
+
+def test_of_a_circuit_the_worst_that_a_worker_sees_counts_and_of_requests_the_sum(directory: Path) -> None:
+    for slot, state in (("0", 2), ("1", 0)):
+        run(WORKER, slot, f"metrics.plugin('p', {state}, 3, 1)")
+    found = scraped()
+    assert found['multicloud_circuit_state{plugin="p"}'] == 2
+    assert found['multicloud_upstream_requests_in_flight{plugin="p",state="sent"}'] == 6
+    assert scraped("0")['multicloud_circuit_state{plugin="p"}'] == 0
 
 
 def test_a_worker_that_ended_is_no_longer_there_but_what_it_counted_is(directory: Path) -> None:

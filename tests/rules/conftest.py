@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FRAMEWORKS, Process, a_broker
+from tests.conftest import FRAMEWORKS, NO_BREAKER, Process, a_broker
 from tests.rules.plugin import Plugin
 from tests.rules.reading import Session
 
@@ -68,6 +68,7 @@ def scene_of(port: int, folder: Path, **others: int) -> dict[str, str]:
         "BROKER_PLUGINS_MAP_FILE": str(folder / "map.json"),
         "BROKER_INVENTORY_REGIONS_FILE": str(folder / "regions.json"),
         "BROKER_UPSTREAM_RETRY_PERCENT": "100",  # no test spends what another needs
+        **NO_BREAKER,
     }
 
 

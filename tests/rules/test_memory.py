@@ -1,8 +1,8 @@
 """Rule 13: 1 GiB up or down, between fast and slow peers, grows a worker by less than 32 MiB.
 
-`make test` plays the combinations that `PLAYED` names, `make soak` all of them. Peers move large buffers and look at
-none of it, so that what is measured is the broker. A slow peer takes (or gives) a burst whenever the other side has
-come to a stand: every buffer on the way is full (or empty) in between.
+`make test` plays the combinations that `PLAYED` names, `make soak-memory` all of them. Peers move large buffers and
+look at none of it, so that what is measured is the broker. A slow peer takes (or gives) a burst whenever the other side
+has come to a stand: every buffer on the way is full (or empty) in between.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def test_rule_13_a_gibibyte_costs_less_than_32_mib(
     framework: str, case: Case, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     if not SOAK and case not in PLAYED[framework]:
-        pytest.skip("make soak plays it")
+        pytest.skip("make soak-memory plays it")
     flow = Flow()
     with plugin_of(serve_of(case, flow)) as port, a_broker(framework, 1, **scene_of(port, tmp_path)) as broker:
         assert broker.ask("GET", "/api/multicloud/v0/vim_types")[0] == 200

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import eventlet
 import pytest
-from eventlet import tpool
 from greenlet import getcurrent
 
 from app.core.message import Body
@@ -22,7 +22,7 @@ from app.core.origin import UNIX, Origin
 from app.errors import ClientGone
 from app.net import tls
 from app.net.loop import Loop, Waiter
-from app.net.resolver import Resolver
+from app.net.resolver import Resolver, ResolverSettings
 from app.net.tls import Tls
 from app.upstream.client import Answer, Client, Timeouts, UpstreamResponse
 from app.upstream.pool import Pool
@@ -227,12 +227,23 @@ def dead() -> Iterator[Origin]:
         yield Origin("http", *bound.getsockname())
 
 
+@pytest.fixture
+def full() -> Iterator[Origin]:
+    """An origin whose queue is full, so that a connection is neither taken nor refused."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(8):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield Origin("http", *listener.getsockname())
+
+
 # The loop.
 
 
 @pytest.fixture(scope="session")
 def loop() -> Loop:
-    tpool.setup()
     return Loop()
 
 
@@ -249,7 +260,9 @@ def settled(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _listeners(loop: Loop) -> set[tuple[str, int]]:
-    return {(event, fileno) for event, listeners in loop.hub.listeners.items() for fileno in listeners}
+    """Those of sockets: a bell's stays for as long as its worker lives."""
+    found = {(event, fileno) for event, listeners in loop.hub.listeners.items() for fileno in listeners}
+    return {one for one in found if os.readlink(f"/proc/self/fd/{one[1]}") != "anon_inode:[eventfd]"}
 
 
 class Task(Generic[T]):
@@ -382,11 +395,12 @@ MakeAsker = Callable[..., Asker]
 
 @pytest.fixture
 def make_asker(loop: Loop) -> MakeAsker:
-    def made(pool: Pool | None = None, tls: Tls | None = None, **options: Any) -> Asker:
+    def made(pool: Pool | None = None, tls: Tls | None = None, interval: float = 5.0, **options: Any) -> Asker:
+        """`interval` in seconds: names are looked up so often."""
         retries: list[None] = []
         client = Client(
             loop,
-            Resolver(),
+            Resolver(loop, ResolverSettings(interval)),
             pool or Pool(8, 60),
             lambda: asker.tls,
             retried=lambda: retries.append(None),

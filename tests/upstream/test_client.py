@@ -390,6 +390,29 @@ def test_a_timeout_is_no_reason_to_send_again(ask: Asker, serve: Serve) -> None:
     assert ask.retries == []
 
 
+@pytest.mark.parametrize("method", ["send", "fetch"])
+def test_the_second_try_has_what_the_first_left_of_the_time(method: str, ask: Asker, serve: Serve) -> None:
+    """A request that is sent again is answered no later than one that is not."""
+    upstream = serve([REQUEST, lambda _: time.sleep(0.6), close], [REQUEST])
+    began = time.monotonic()
+    fetch = partial(ask.client.fetch, upstream.origin, "GET", b"/", [], connect_timeout=9, response_timeout=1.0)
+    sent = partial(ask.send, upstream.origin, response=1.0)
+    with pytest.raises(UpstreamTimeout, match="begin its answer"):
+        ask.run(fetch if method == "fetch" else sent)
+    assert 0.9 < time.monotonic() - began < 1.4
+    assert (upstream.count, len(ask.retries)) == (2, 1)
+
+
+def test_in_a_storm_of_failures_a_share_is_sent_again(make_asker: MakeAsker, serve: Serve) -> None:
+    """However many fail, the upstream gets a fifth more, and ten at first: here of all but the first."""
+    ask = make_asker(retry_share=0.2)
+    upstream = serve(*[[REQUEST, close]] * (50 + 10 + 9))
+    for _ in range(50):
+        with pytest.raises(UpstreamGarbled):
+            ask(upstream.origin)
+    assert len(ask.retries) == 19
+
+
 # An answer that comes before the request's end.
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 
@@ -39,18 +36,6 @@ def test_nobody_listens(ask: Asker, dead: Origin, settled: None) -> None:
     with pytest.raises(UpstreamRefused, match="Connection refused") as caught:
         ask(dead)
     assert caught.value.status == 502
-
-
-@pytest.fixture
-def full() -> Iterator[Origin]:
-    """An origin whose queue is full, so that a connection is neither taken nor refused."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(8):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield Origin("http", *listener.getsockname())
 
 
 @pytest.mark.parametrize("limit", ["connect", "response"])

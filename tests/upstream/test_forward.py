@@ -8,12 +8,14 @@ from typing import NamedTuple
 import pytest
 
 from app.core.address import Destination
+from app.core.circuits import Circuits
 from app.core.forwarded import Forwarding
 from app.core.message import Body, Headers, Hop, Request, Response
 from app.core.origin import Origin
 from app.errors import BadRequest, BrokerError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from app.upstream.client import Timeouts
 from app.upstream.forward import Forwarder
+from app.upstream.guards import Guards, GuardSettings
 from tests.upstream.conftest import (
     CHUNKED,
     PATIENT,
@@ -34,6 +36,7 @@ class Forward(NamedTuple):
 
     ask: Asker
     observed: list[tuple[str, int, float]]
+    guards: Guards
 
     def __call__(
         self,
@@ -50,7 +53,7 @@ class Forward(NamedTuple):
         request = Request(method, b"/from", headers or [], body or nothing, "the-id", "client", hop)
         forwarding = Forwarding(via="own", via_back="own")
         observed = lambda *seen: self.observed.append(seen)  # noqa: E731
-        forwarder = Forwarder(self.ask.client, timeouts, observed, forwarding, dropped)
+        forwarder = Forwarder(self.ask.client, timeouts, observed, forwarding, self.guards, dropped)
         return self.ask.run(lambda: forwarder.forward(request, Destination(origin, b"/to?a=%2F", "multicloud-x")))
 
     def fails(self, error: type[BrokerError], origin: Origin, timeouts: Timeouts = PATIENT) -> BrokerError:
@@ -61,7 +64,7 @@ class Forward(NamedTuple):
 
 @pytest.fixture
 def forward(ask: Asker) -> Forward:
-    return Forward(ask, [])
+    return Forward(ask, [], Guards(ask.loop, Circuits(), GuardSettings(None, 0, 0, 1.0)))
 
 
 def test_a_request_is_sent_to_its_destination(forward: Forward, serve: Serve) -> None:

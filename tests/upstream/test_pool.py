@@ -8,10 +8,11 @@ from threading import Event
 
 import pytest
 
+from app.core.addresses import Address
 from app.core.origin import Origin
 from app.net.loop import Loop
-from app.net.resolver import Address
-from app.upstream.connection import UpstreamConnection, connect
+from app.upstream.connecting import Connector
+from app.upstream.connection import UpstreamConnection
 from app.upstream.pool import Pool
 from tests.upstream.conftest import SOON, Asker, Serve, Step, Upstream, close, reset, stays, until
 
@@ -22,7 +23,7 @@ Connect = Callable[[Upstream], UpstreamConnection]
 def connected(ask: Asker, loop: Loop) -> Connect:
     def made(upstream: Upstream) -> UpstreamConnection:
         address = Address(socket.AF_INET, ("127.0.0.1", upstream.origin.port))
-        return ask.run(lambda: connect(loop, address, 10))
+        return ask.run(lambda: Connector(loop).open([address], 10))
 
     return made
 

@@ -15,6 +15,7 @@ from app.core.region import Region
 from app.errors import (
     BadRequest,
     BrokerError,
+    CircuitOpen,
     ContentTooLarge,
     InventoryTimeout,
     MethodNotAllowed,
@@ -74,6 +75,11 @@ class Forwarder:
         self.events = events
         self.sent: list[Destination] = []
         self.error: BrokerError | None = None
+        self.open: BrokerError | None = None
+
+    def check(self, destination: Destination) -> None:
+        if self.open is not None:
+            raise self.open
 
     def forward(self, request: Request, destination: Destination) -> Response:
         self.events.append("forward")
@@ -268,6 +274,13 @@ def test_a_vim_without_a_plugin_drops_out_and_is_logged(
     story.inventory.clouds["o_a"] = cloud
     assert story.check("v0", {"VIMs": ["o_a"]}) == {"VIMs": []}
     assert ["o_a" in record.getMessage() for record in warnings.records] == [True]
+    assert story.client.asked == []
+
+
+def test_a_vim_whose_plugin_is_left_alone_drops_out_unasked(story: Story, warnings: pytest.LogCaptureFixture) -> None:
+    story.forwarder.open = CircuitOpen("pike is left alone.", 9)
+    assert story.check("v0", {"VIMs": ["o_a"]}) == {"VIMs": []}
+    assert ["pike is left alone." in record.getMessage() for record in warnings.records] == [True]
     assert story.client.asked == []
 
 

@@ -12,7 +12,17 @@ import pytest
 
 from app.core.message import Headers, Hop, Request
 from app.core.quota import AT_ONCE, ROWS, Allowance, Counts, Quota
-from app.errors import BadRequest, BrokerError, ClientGone, MethodNotAllowed, Unauthorized, Unavailable, UpstreamGarbled
+from app.errors import (
+    BadRequest,
+    BrokerError,
+    CircuitOpen,
+    ClientGone,
+    MethodNotAllowed,
+    PluginBusy,
+    Unauthorized,
+    Unavailable,
+    UpstreamGarbled,
+)
 from app.web.edge import HEAD, REQUEST, Application, Authenticate, Edge, Environ, Probe, StartResponse
 from app.web.guard import guarded
 
@@ -201,6 +211,18 @@ def test_a_client_that_is_gone_is_counted_and_not_answered() -> None:
     assert story.started == []
     assert story.counted == [("GET", "unmatched", 499)]
     assert story.lines[0][-1] == 499
+
+
+@pytest.mark.parametrize(
+    ("error", "lines"),
+    [(Unavailable("Wait."), 1), (CircuitOpen("Wait."), 0), (PluginBusy("Wait."), 0), (BadRequest("No."), 0)],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_of_ours_has_a_line_unless_one_told_when_such_began(
+    caplog: pytest.LogCaptureFixture, error: BrokerError, lines: int
+) -> None:
+    Story(failing(error)).call()
+    assert len(caplog.records) == lines
 
 
 def test_a_streamed_body_goes_on_piece_by_piece_and_the_call_ends_with_it() -> None:
