@@ -34,6 +34,7 @@ class Gatehouse:
         self._gates: Gates | None = None
         self._kept: tuple[Authentication, Authenticate] | None = None
         self._issuer: Watched[Tls] | None = None
+        self._resolver = Resolver(loop)  # one for life: it may have threads
 
     def gate(self, sources: Sources) -> tuple[Authenticate | None, Callable[[], None]]:
         """None where everybody may call; and what is to be called when it counts."""
@@ -64,7 +65,7 @@ class Gatehouse:
         return self._gates
 
     def _key_fetch(self) -> Fetch:
-        return Client(self._loop, Resolver(self._loop), Pool(0, 0.0), self._current_tls).fetch
+        return Client(self._loop, self._resolver, Pool(0, 0.0), self._current_tls).fetch
 
     def _current_tls(self) -> Tls:
         assert self._issuer is not None, "keys are fetched only once their URL has been configured"

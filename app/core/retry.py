@@ -23,7 +23,7 @@ class Budget:
     __slots__ = ("_left", "share")
 
     def __init__(self, share: float) -> None:
-        """`share` from 0, which lets nothing be sent again, to 1, which lets everything."""
+        """`share` from 0, which lets nothing be sent again, to 1, which lets everything; it may be replaced."""
         self.share = share
         self._left = RESERVE if share else 0.0
 
@@ -34,7 +34,7 @@ class Budget:
 
     def spend(self) -> bool:
         """Whether one more may be sent again."""
-        if self._left < 1:
+        if self._left < 1 or not self.share:
             return False
         self._left -= 1
         return True

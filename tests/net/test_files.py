@@ -298,3 +298,22 @@ def test_what_cannot_be_put_in_place_leaves_the_look_alive(
     Clock(watched).look(3)
     assert "ZeroDivisionError" in caplog.text
     assert "ZeroDivisionError" in watched.problem
+
+
+def test_what_failed_long_ago_is_tried_again_when_somebody_asks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the file is the same: it may have been a descriptor too few."""
+    monkeypatch.setattr("app.net.files.FRESH", 0)
+    fails = False
+
+    def load() -> str:
+        if fails:
+            raise ConfigurationError("too many open files")
+        return file.read_text()
+
+    watched = Watched("the file", [file], load, Once())
+    file.write_text("two")
+    fails = True
+    watched.reload(100)
+    fails = False
+    watched.reload(100)
+    assert (watched.current, watched.problem) == ("two", "")
