@@ -72,7 +72,6 @@ class Serving:
         self._server: Server | None = None
         self._metrics = _metrics(framework, slot) if exporter is not None else None
         configured.begin_worker(self._reloaded)
-        shared.counts.clear(slot)
         self._table = api.builtin()
         self._described = Described(self._table)
         self._plugins = Plugins(configured.options, loop, shared.circuits, self._upstream_tls, self._metrics)
