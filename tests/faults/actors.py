@@ -15,6 +15,7 @@ from types import TracebackType
 from app.simulators.processes import SimulatorProcess
 from tests.conftest import ROOT, Process
 from tests.contract.conftest import Simulated
+from tests.faults.load import prefer
 
 PORTS = re.compile(r"listens on \S+ ports ([\d ]+)")
 
@@ -47,6 +48,7 @@ class Plugins:
             text=True,
         )
         self._process = Process(popen)
+        prefer(popen.pid)
         ports = self._process.read_until(PORTS.pattern)[1].split()
         self.ports = dict(zip(self.names, map(int, ports), strict=True))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import select
 
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n", re.IGNORECASE)
@@ -72,7 +73,13 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        return not self._ended and not self._buffer
+        """Looks at the socket itself: a loop that is late has not seen an end that is there, and no client may use such
+        a connection."""
+        if self._ended or self._buffer:
+            return False
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not poll.poll(0)
 
     async def ask(self, request: bytes, seconds: float) -> tuple[int, bytes]:
         """Send a request; its answer's status and body. Raises `LostError`."""
