@@ -36,10 +36,9 @@ def _files(verb: str, argv: list[str], output: bool = False) -> argparse.Namespa
 
 def _serve(argv: list[str]) -> int:
     from app.assembly import serve
-    from app.conf import load
 
     try:
-        serve(load(_files("serve", argv).config_file, os.environ))
+        serve(_files("serve", argv).config_file, os.environ)
     except ConfigurationError as error:
         sys.stderr.write(f"{error.message}\n")
         return os.EX_CONFIG

@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             _lead(stack, options.simulator_host)
             conf = load([], os.environ)
-            serve(conf, ready=partial(_invite, "https" if conf.tls.enabled else "http"))
+            serve([], os.environ, partial(_invite, "https" if conf.tls.enabled else "http"))
         except (ConfigurationError, RuntimeError) as error:
             sys.stderr.write(f"{error}\n")
             return os.EX_CONFIG
@@ -62,6 +62,7 @@ def _lead(stack: ExitStack, host: str) -> None:
     for name in [name for name in os.environ if name.startswith(("AAI_", "MSB_", "BROKER_AAI_", "BROKER_MSB_"))]:
         del os.environ[name]
     os.environ |= {
+        "BROKER_SERVER_DRAIN_PAUSE": os.environ.get("BROKER_SERVER_DRAIN_PAUSE", "0"),  # nobody has to notice its end
         "AAI_PROTOCOL": "http",
         "AAI_ADDR": host,
         "AAI_PORT": str(aai.port),

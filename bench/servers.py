@@ -107,6 +107,7 @@ def environment(folder: Path, upstream: int, workers: int) -> dict[str, str]:
         "BROKER_SERVER_WORKERS": str(workers),
         "BROKER_SERVER_PORT": "0",
         "BROKER_SERVER_HOST": "127.0.0.1",
+        "BROKER_SERVER_DRAIN_PAUSE": "0",
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from oslo_config import cfg
 
-from app.assembly.shared import TODAYS_CONFIG
+from app.assembly.sources import TODAYS_CONFIG
 from app.server import files
 
 LOG = logging.getLogger(__name__)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from oslo_config import cfg
 
-from app.assembly.shared import authenticates
+from app.assembly.sources import authenticates
 from app.core.breaker import Breaking
 from app.core.circuits import Circuits
 from app.core.forwarded import Forwarding
 from app.core.origin import DEFAULT_PORTS, Origin
-from app.net.files import Watched
 from app.net.loop import Loop
 from app.net.resolver import Resolver, ResolverSettings
 from app.net.tls import Tls
@@ -25,66 +26,78 @@ def origin(protocol: str, address: str, port: int) -> Origin | None:
     return Origin(protocol, address, port or DEFAULT_PORTS[protocol]) if address else None
 
 
-def client(conf: cfg.ConfigOpts, loop: Loop, trust: Watched[Tls], worker_metrics: Metrics | None) -> Client:
-    pool = Pool(conf.upstream.pool_size, conf.upstream.pool_idle_timeout)
-    retried = worker_metrics.retried if worker_metrics else unmeasured
-    share = conf.upstream.retry_percent / 100
-    limit = conf.upstream.replay_limit
-    names = resolver(conf, loop)
-    made = Client(loop, names, pool, lambda: trust.current, replay_limit=limit, retry_share=share, retried=retried)
-    loop.every_tick.append(made.tick)
-    return made
+class Plugins:
+    """Of one worker: the connections to plugins, and what has become of them, which outlive a reload."""
+
+    def __init__(
+        self,
+        options: cfg.ConfigOpts,
+        loop: Loop,
+        circuits: Circuits,
+        trust: Callable[[], Tls],
+        worker_metrics: Metrics | None,
+    ) -> None:
+        self._pool = Pool(options.upstream.pool_size, options.upstream.pool_idle_timeout)
+        retried = worker_metrics.retried if worker_metrics else unmeasured
+        self._observed = worker_metrics.upstream if worker_metrics else unmeasured
+        self._resolver = resolver(options, loop)
+        self.client = Client(loop, self._resolver, self._pool, trust, retried=retried)
+        refused = worker_metrics.not_sent if worker_metrics else unmeasured
+        seen = worker_metrics.plugin if worker_metrics else unmeasured
+        self._guards = Guards(loop, circuits, guard_settings(options), refused, seen)
+        loop.every_tick += [self.client.tick, self._guards.watch]
+
+    def adjust(self, options: cfg.ConfigOpts) -> None:
+        """These options count from now on."""
+        upstream = options.upstream
+        self._pool.adjust(upstream.pool_size, upstream.pool_idle_timeout)
+        self._resolver.settings = resolver_settings(options)
+        self._guards.settings = guard_settings(options)
+        self.client.adjust(upstream.replay_limit, upstream.retry_percent / 100)
+
+    def forwarder(self, options: cfg.ConfigOpts, forwarding: Forwarding) -> Forwarder:
+        upstream = options.upstream
+        timeouts = Timeouts(
+            upstream.connect_timeout, upstream.response_timeout, upstream.idle_timeout, upstream.total_timeout
+        )
+        kept_back = authenticates(options) and not options.auth.forward_authorization
+        dropped = frozenset((b"authorization",) if kept_back else ())
+        return Forwarder(self.client, timeouts, self._observed, forwarding, self._guards, dropped)
 
 
-def resolver(conf: cfg.ConfigOpts, loop: Loop) -> Resolver:
+def resolver(options: cfg.ConfigOpts, loop: Loop) -> Resolver:
     """One each client: its threads are not to be taken by the names of others that hang."""
-    return Resolver(loop, ResolverSettings(conf.upstream.resolve_interval))
+    return Resolver(loop, resolver_settings(options))
 
 
-def forwarding(conf: cfg.ConfigOpts) -> Forwarding:
-    options = conf.forwarded
-    return Forwarding(
-        options.trusted or (),
-        options.format,
-        headers=options.headers,
-        via="" if options.via == "none" else options.pseudonym,
-        via_back=options.pseudonym if options.via == "both" else "",
-    )
+def resolver_settings(options: cfg.ConfigOpts) -> ResolverSettings:
+    return ResolverSettings(options.upstream.resolve_interval)
 
 
-def guard_settings(conf: cfg.ConfigOpts) -> GuardSettings:
-    options = conf.upstream
+def guard_settings(options: cfg.ConfigOpts) -> GuardSettings:
+    own = options.upstream
     breaking = Breaking(
-        options.breaker_failures,
-        options.breaker_rate_percent,
-        options.breaker_window,
-        options.breaker_minimum,
-        options.breaker_open,
-        options.breaker_open_max,
-        options.breaker_probes,
+        own.breaker_failures,
+        own.breaker_rate_percent,
+        own.breaker_window,
+        own.breaker_minimum,
+        own.breaker_open,
+        own.breaker_open_max,
+        own.breaker_probes,
     )
     breaks = breaking.failures or breaking.percent
-    return GuardSettings(
-        breaking if breaks else None, options.bulkhead_max, options.bulkhead_waiting, options.bulkhead_wait
+    return GuardSettings(breaking if breaks else None, own.bulkhead_max, own.bulkhead_waiting, own.bulkhead_wait)
+
+
+def forwarding(options: cfg.ConfigOpts) -> Forwarding:
+    own = options.forwarded
+    return Forwarding(
+        own.trusted or (),
+        own.format,
+        headers=own.headers,
+        via="" if own.via == "none" else own.pseudonym,
+        via_back=own.pseudonym if own.via == "both" else "",
     )
-
-
-def guards(conf: cfg.ConfigOpts, loop: Loop, circuits: Circuits, worker_metrics: Metrics | None) -> Guards:
-    refused = worker_metrics.not_sent if worker_metrics else unmeasured
-    seen = worker_metrics.plugin if worker_metrics else unmeasured
-    made = Guards(loop, circuits, guard_settings(conf), refused, seen)
-    loop.every_tick.append(made.watch)
-    return made
-
-
-def forwarder(
-    conf: cfg.ConfigOpts, client: Client, worker_metrics: Metrics | None, forwarding: Forwarding, guards: Guards
-) -> Forwarder:
-    options = conf.upstream
-    timeouts = Timeouts(options.connect_timeout, options.response_timeout, options.idle_timeout, options.total_timeout)
-    dropped = {b"authorization"} if authenticates(conf) and not conf.auth.forward_authorization else ()
-    observed = worker_metrics.upstream if worker_metrics else unmeasured
-    return Forwarder(client, timeouts, observed, forwarding, guards, frozenset(dropped))
 
 
 def unmeasured(*_: object) -> None:

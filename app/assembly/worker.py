@@ -2,129 +2,188 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
-
-from oslo_config import cfg
+from typing import NamedTuple
 
 from app import VERSION
-from app.assembly import inventory, upstream
+from app.assembly.configured import Configured
+from app.assembly.gate import Gatehouse
+from app.assembly.inventory import Regions
+from app.assembly.limits import limits
+from app.assembly.probes import Probes
 from app.assembly.shared import Shared
-from app.assembly.upstream import origin, unmeasured
+from app.assembly.sources import Sources
+from app.assembly.upstream import Plugins, forwarding, origin, unmeasured
 from app.core.origin import Origin
-from app.core.quota import Quota
-from app.net import tls
-from app.net.files import Watched
+from app.core.quota import Allowance, Quota
 from app.net.loop import Loop
 from app.net.tls import Tls
 from app.observability import logs, metrics
 from app.observability.metrics import Metrics
-from app.server.exporter import relay
+from app.server.limits import Limits
+from app.server.serving import Server
 from app.server.slots import Slots
 from app.server.worker import Served
-from app.upstream.client import Client
-from app.upstream.pool import Pool
 from app.web import api
-from app.web.broker import Broker
+from app.web.broker import Broker, Described
 from app.web.capacity import CapacitySettings
-from app.web.edge import Application, Authenticate, Edge, Probe
-from app.web.guard import guarded
-from app.web.health import Health
+from app.web.edge import Application, Edge
 
-if TYPE_CHECKING:
-    from app.auth.remote import Fetch
+
+class Framework(NamedTuple):
+    """A web framework's name, and what makes a WSGI application of a broker."""
+
+    name: str
+    application: Callable[[Broker], Application]
+
+
+class Front(NamedTuple):
+    """What the server is given by one configuration."""
+
+    edge: Edge
+    limits: Limits
+    exempt: frozenset[bytes]
+    unguarded: frozenset[bytes] | None
+
+
+Commit = Callable[[], None]
+
+
+class Serving:
+    """Of one worker: makes what serves requests by each configuration, and keeps what outlives a reload. A request
+    ends with the objects that it began with."""
+
+    def __init__(
+        self,
+        configured: Configured,
+        shared: Shared,
+        slots: Slots,
+        exporter: Origin | None,
+        framework: Framework,
+        loop: Loop,
+        slot: int,
+    ) -> None:
+        self._configured = configured
+        self._shared = shared
+        self._framework = framework
+        self._loop = loop
+        self._slot = slot
+        self._server: Server | None = None
+        self._metrics = _metrics(framework, slot) if exporter is not None else None
+        configured.begin_worker(self._reloaded)
+        self._table = api.builtin()
+        self._described = Described(self._table)
+        self._plugins = Plugins(configured.options, loop, shared.circuits, self._upstream_tls, self._metrics)
+        self._regions = Regions(configured.options, shared, loop, self._metrics)
+        self._gatehouse = Gatehouse(loop, self._table)
+        self._probes = Probes(slots, self._plugins.client, exporter, configured.problem)
+        self._front: Front
+        self._prepare(configured.sources)()
+        configured.prepare = self._prepare
+        loop.every_tick.append(configured.look)
+        loop.every_tick.append(self._measure)
+
+    def served(self) -> Served:
+        front = self._front
+        in_flight = self._metrics.in_flight if self._metrics else unmeasured
+        return Served(
+            front.edge,
+            front.exempt,
+            front.edge.refused,
+            in_flight,
+            front.unguarded,
+            reload=self._configured.reload,
+            opened=self._opened,
+        )
+
+    def _opened(self, server: Server) -> None:
+        self._server = server
+        self._put_in_place(server)
+
+    def _measure(self, _: float) -> None:
+        if self._metrics is not None:
+            self._metrics.loop(self._loop.lag, self._loop.greenlets)
+
+    def _reloaded(self, successful: bool) -> None:
+        if self._metrics is not None:
+            self._metrics.reloaded(successful=successful)
+
+    def _upstream_tls(self) -> Tls:
+        return self._configured.sources.tls["upstream"].current
+
+    def _prepare(self, sources: Sources) -> Commit:
+        """Make what serves by these sources; what is returned puts it in place."""
+        options = sources.options
+        inventory, take_inventory = self._regions.layered(sources)
+        gate, take_gate = self._gatehouse.gate(sources)
+        forwarded = forwarding(options)
+        broker = Broker(
+            self._table,
+            sources.plugins.current,
+            inventory,
+            self._plugins.forwarder(options, forwarded),
+            self._plugins.client,
+            self._loop.gather,
+            CapacitySettings(options.capacity.concurrency, options.upstream.connect_timeout, options.capacity.timeout),
+            origin(options.msb.protocol, options.msb.address, options.msb.port),
+            self._described,
+        )
+        probes = self._probes.all(gate if not options.auth.exempt_metrics else None)
+        edge = Edge(
+            self._framework.application(broker),
+            probes,
+            logs.access_log(options.logs.format) if options.logs.access else None,
+            self._metrics.answered if self._metrics else unmeasured,
+            gate,
+            client_of=forwarded.client_of,
+            quota=self._quota(sources),
+        )
+        guards = options.tls.enabled and options.tls.client_ca_file
+        unguarded = _paths(self._probes.health) if guards else None
+        front = Front(edge, limits(options), _paths(probes), unguarded)
+        return partial(self._take, sources, front, (take_inventory, take_gate))
+
+    def _quota(self, sources: Sources) -> Quota | None:
+        own = sources.options.clients
+        allowance = Allowance(own.requests_max, own.rate, own.rate_window)
+        return Quota(self._shared.counts, self._slot, allowance) if allowance else None
+
+    def _take(self, sources: Sources, front: Front, others: Iterable[Commit]) -> None:
+        for take in others:
+            take()
+        self._plugins.adjust(sources.options)
+        self._front = front
+        for role, watched in sources.tls.items():
+            if self._metrics is not None and watched.current.certificate is not None:
+                self._metrics.certificate(role, watched.current.certificate.not_after)
+        if self._server is not None:
+            self._put_in_place(self._server)
+
+    def _put_in_place(self, server: Server) -> None:
+        front = self._front
+        server.replace(
+            front.edge, front.limits, exempt=front.exempt, unguarded=front.unguarded, refused=front.edge.refused
+        )
 
 
 def build(
-    conf: cfg.ConfigOpts,
+    configured: Configured,
     shared: Shared,
     slots: Slots,
     exporter: Origin | None,
-    framework: Callable[[Broker], Application],
+    framework: Framework,
     loop: Loop,
     slot: int,
 ) -> Served:
     """In a worker: everything that serves requests."""
-    worker_metrics = _metrics(conf, slot) if exporter is not None else None
-    if worker_metrics is not None:
-        loop.every_tick.append(lambda _: worker_metrics.loop(loop.lag, loop.greenlets))
-    _keep_fresh(shared.tls, loop, worker_metrics)
-    client = upstream.client(conf, loop, shared.tls["upstream"], worker_metrics)
-    forwarding = upstream.forwarding(conf)
-    guards = upstream.guards(conf, loop, shared.circuits, worker_metrics)
-    broker = Broker(
-        api.builtin(),
-        shared.plugins,
-        inventory.layered(conf, shared, loop, worker_metrics),
-        upstream.forwarder(conf, client, worker_metrics, forwarding, guards),
-        client,
-        loop.gather,
-        CapacitySettings(conf.capacity.concurrency, conf.upstream.connect_timeout, conf.capacity.timeout),
-        origin(conf.msb.protocol, conf.msb.address, conf.msb.port),
-    )
-    application = framework(broker)
-    probes = _probes(slots)
-    unguarded = frozenset(path.encode() for path in probes) if conf.tls.client_ca_file else None
-    if exporter is not None:
-        probes["/metrics"] = relay(client, exporter)
-    authenticate = _gate(conf, shared, loop)
-    if authenticate is not None and "/metrics" in probes and not conf.auth.exempt_metrics:
-        probes["/metrics"] = guarded(probes["/metrics"], authenticate)
-    exempt = frozenset(path.encode() for path in probes)
-    access = logs.access_log(conf.logs.format) if conf.logs.access else None
-    answered = worker_metrics.answered if worker_metrics else unmeasured
-    quota = Quota(shared.counts, slot, shared.allowance) if shared.counts is not None else None
-    edge = Edge(application, probes, access, answered, authenticate, client_of=forwarding.client_of, quota=quota)
-    in_flight = worker_metrics.in_flight if worker_metrics else unmeasured
-    return Served(edge, exempt, edge.refused, in_flight, unguarded)
+    return Serving(configured, shared, slots, exporter, framework, loop, slot).served()
 
 
-def _keep_fresh(roles: Mapping[str, Watched[Tls]], loop: Loop, worker_metrics: Metrics | None) -> None:
-    """In a worker: what was renewed since the start is taken now, what will be from the loop's ticks."""
-    for role, watched in roles.items():
-        if worker_metrics is not None:
-            watched.replaced.append(partial(_measure_certificate, worker_metrics, role))
-            _measure_certificate(worker_metrics, role, watched.current)
-        watched.refresh(time.monotonic())
-        loop.every_tick.append(watched.look)
+def _paths(probes: Iterable[str]) -> frozenset[bytes]:
+    return frozenset(map(str.encode, probes))
 
 
-def _measure_certificate(worker_metrics: Metrics, role: str, current: Tls) -> None:
-    if current.certificate is not None:
-        worker_metrics.certificate(role, current.certificate.not_after)
-
-
-def _gate(conf: cfg.ConfigOpts, shared: Shared, loop: Loop) -> Authenticate | None:
-    """What lets a request pass; None where everybody may call."""
-    if shared.authentication is None:
-        return None
-
-    def fetch() -> Fetch:
-        trust = tls.client("auth", conf.auth.jwks_ca_file, True, None, None)
-        return Client(
-            loop, upstream.resolver(conf, loop), Pool(0, conf.upstream.pool_idle_timeout), lambda: trust
-        ).fetch
-
-    own = [route for version in api.VERSIONS for route in api.builtin().own_routes(version)]
-    swagger = frozenset(f"/api/multicloud{route.template}".encode() for route in own if route.handler == "swagger")
-    return shared.authentication.gate(loop, fetch, swagger if conf.auth.exempt_swagger else frozenset())
-
-
-def _metrics(conf: cfg.ConfigOpts, slot: int) -> Metrics:
+def _metrics(framework: Framework, slot: int) -> Metrics:
     metrics.use_slot(slot)
-    return Metrics(VERSION, conf.server.web_framework)
-
-
-def _probes(slots: Slots) -> dict[str, Probe]:
-    def workers() -> str:
-        stalled = slots.stalled()
-        return f"workers in slots {', '.join(map(str, stalled))} are missing or silent" if stalled else ""
-
-    def serving() -> str:
-        return "draining" if slots.draining else ""
-
-    live = Health({"workers": workers})
-    ready = Health({"configuration": lambda: "", "draining": serving})
-    return {"/livez": live, "/healthz": live, "/readyz": ready, "/startupz": ready}
+    return Metrics(VERSION, framework.name)

@@ -43,6 +43,16 @@ class _Entry:
     until: float
 
 
+class Verified:
+    """What passwords have been verified, and are being; it may outlive the `Passwords` that have it."""
+
+    def __init__(self) -> None:
+        self.digest = Digest()
+        self.right: Remembered[_Entry] = Remembered(MOST)
+        self.wrong: Remembered[_Entry] = Remembered(MOST)
+        self.flights: SingleFlight[tuple[bytes, bytes], bool] = SingleFlight()
+
+
 class Passwords:
     """`users` is the file's content as it is now; `ttl` in seconds."""
 
@@ -52,6 +62,7 @@ class Passwords:
         users: Callable[[], Users],
         offload: Offload,
         ttl: float,
+        verified: Verified,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._challenge = f'Basic realm="{realm}", charset="UTF-8"'
@@ -59,22 +70,19 @@ class Passwords:
         self._offload = offload
         self._ttl = ttl
         self._clock = clock
-        self._digest = Digest()
-        self._right: Remembered[_Entry] = Remembered(MOST)
-        self._wrong: Remembered[_Entry] = Remembered(MOST)
-        self._flights: SingleFlight[tuple[bytes, bytes], bool] = SingleFlight()
+        self._verified = verified
 
     def challenge(self, refused: str) -> str:  # noqa: ARG002  Basic has no place for it
         return self._challenge
 
     def caller(self, token: bytes, client: str) -> str:
         """The user whose password this is. Raises `Refused`, or `Unavailable`."""
-        digest = self._digest(token)
-        entry = self._right.find(digest)
+        digest = self._verified.digest(token)
+        entry = self._verified.right.find(digest)
         if entry is not None and self._counts(entry):
             entry.until = self._clock() + self._ttl
             return entry.user
-        entry = self._wrong.find(digest)
+        entry = self._verified.wrong.find(digest)
         if entry is not None and self._counts(entry):
             raise Refused(WRONG)
         return self._verify(digest, token, client)
@@ -90,8 +98,9 @@ class Passwords:
         known = users.known(user)
         hash_ = known or users.nobodys(user)
         check = partial(bcrypt.checkpw, password, hash_)
-        right = self._flights.run((digest, hash_), lambda: self._offload(check, client)) and known is not None
-        table = self._right if right else self._wrong
+        verified = self._verified
+        right = verified.flights.run((digest, hash_), lambda: self._offload(check, client)) and known is not None
+        table = verified.right if right else verified.wrong
         table.keep(digest, _Entry(user, known, self._clock() + self._ttl))
         if not right:
             raise Refused(WRONG)

@@ -74,7 +74,7 @@ class RemoteKeys:
         background: Callable[[Callable[[], None]], Background],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._origin, self._target = place(settings.url)
         self._fetch = fetch
         self._background = background(self._ask)
@@ -99,7 +99,7 @@ class RemoteKeys:
         if self._background.running:
             if self._background.waiting >= MOST_WAITING:
                 raise _unavailable()
-            self._background.wait(self._settings.timeout + 1, _unavailable())
+            self._background.wait(self.settings.timeout + 1, _unavailable())
         if self._keys is None:
             raise _unavailable()
         return self._keys
@@ -115,14 +115,14 @@ class RemoteKeys:
         except (BrokerError, ValueError) as error:
             self._failures += 1
             LOG.warning("no key set from %s: %s; what was known before stays in force", self._origin, error)
-            pause = min(self._settings.refresh, COOLDOWN * 2 ** min(self._failures - 1, 20))
+            pause = min(self.settings.refresh, COOLDOWN * 2 ** min(self._failures - 1, 20))
         else:
             self._failures = 0
-            pause = self._settings.refresh
+            pause = self.settings.refresh
         self._due = self._clock() + pause
 
     def _answer(self) -> bytes:
-        timeout = self._settings.timeout
+        timeout = self.settings.timeout
         answer = self._fetch(
             self._origin, "GET", self._target, ACCEPT, connect_timeout=timeout, response_timeout=timeout, limit=LARGEST
         )

@@ -7,21 +7,21 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from oslo_config import cfg
 
 from app.auth.gate import Gate, Scheme
-from app.auth.htpasswd import load_users
+from app.auth.htpasswd import Users, load_users
 from app.auth.jwk import KeySet, load_keys
-from app.auth.passwords import Passwords
+from app.auth.passwords import Passwords, Verified
 from app.auth.remote import Fetch, RemoteKeys, RemoteSettings
 from app.auth.tokens import Keys, Rules, Tokens
-from app.errors import ConfigurationError
 from app.net.background import Background
 from app.net.files import Watched
 from app.net.loop import Loop
 from app.net.offload import Offload
+from app.observability.once import Once
 
 LOG = logging.getLogger(__name__)
 
@@ -33,53 +33,79 @@ SECONDS = 5.0
 """Passwords of a worker that bcrypt verifies at once, those of a client that wait for it, and how long at the most."""
 
 
+class Watch(Protocol):
+    """Watches an option's file; None where the option is unset."""
+
+    def __call__(self, option: str, path: str | None, load: Callable[[Path], T], /) -> Watched[T] | None: ...
+
+
 class Authentication:
-    """What is read before the fork; `gate` is made in each worker. Raises `ConfigurationError`."""
+    """What callers are verified by, as the options have it; `watch` raises `ConfigurationError`."""
 
-    def __init__(self, options: cfg.ConfigOpts.GroupAttr) -> None:
-        self._options = options
-        self._users = _watched("basic_file", options.basic_file, load_users)
-        self._keys = _watched("jwks_file", options.jwks_file, load_keys)
-        schemes = (["Basic"] if self._users else []) + (["Bearer"] if self._keys or options.jwks_url else [])
+    def __init__(self, options: cfg.ConfigOpts.GroupAttr, watch: Watch) -> None:
+        self.options = options
+        self.settings: dict[str, Any] = dict(options)
+        self.users: Watched[Users] | None = watch("auth.basic_file", options.basic_file, load_users)
+        self.keys: Watched[KeySet] | None = watch("auth.jwks_file", options.jwks_file, load_keys)
+
+    def tell(self, once: Once) -> None:
+        """What the log says of it."""
+        options = self.options
+        schemes = (["Basic"] if self.users else []) + (["Bearer"] if self.keys or options.jwks_url else [])
         passed = "passed on to" if options.forward_authorization else "kept from"
-        LOG.info("callers authenticate by %s; Authorization is %s plugins", " or ".join(schemes), passed)
+        line = f"callers authenticate by {' or '.join(schemes)}; Authorization is {passed} plugins"
+        once.log(LOG, logging.INFO, line)
         if (options.jwks_url or "").startswith("http:"):
-            LOG.warning("auth.jwks_url is not https: who can change what comes from there can make valid tokens")
+            line = "auth.jwks_url is not https: who can change what comes from there can make valid tokens"
+            once.log(LOG, logging.WARNING, line)
 
-    def gate(self, loop: Loop, fetch: Callable[[], Fetch], exempt: frozenset[bytes]) -> Gate:
-        """`fetch` makes what asks for the set of keys, where it has a URL; `exempt` paths are for everybody."""
-        options = self._options
+
+class Gates:
+    """In a worker: makes the gate of each configuration, and keeps what outlives one: the threads, the passwords that
+    are verified, the keys of a URL."""
+
+    def __init__(self, loop: Loop, fetch: Callable[[], Fetch]) -> None:
+        """`fetch` makes what asks for the set of keys, where it has a URL."""
+        self._loop = loop
+        self._fetch = fetch
+        self._offload = Offload(loop, AT_ONCE, WAITING, SECONDS)
+        self._verified = Verified()
+        self._remote: RemoteKeys | None = None
+        loop.every_tick.append(self._tick)
+
+    def gate(self, authentication: Authentication, exempt: frozenset[bytes]) -> tuple[Gate, Callable[[], None]]:
+        """And what is to be called when it takes the place of another; `exempt` paths are for everybody."""
+        options = authentication.options
         schemes: dict[bytes, Scheme] = {}
-        if self._users is not None:
-            users = self._watch(loop, self._users)
-            offload = Offload(loop, AT_ONCE, WAITING, SECONDS)
-            schemes[b"basic"] = Passwords(options.realm, users, offload.run, options.cache_ttl)
-        keys = self._key_source(loop, fetch)
+        if authentication.users is not None:
+            users = partial(_current, authentication.users)
+            schemes[b"basic"] = Passwords(options.realm, users, self._offload.run, options.cache_ttl, self._verified)
+        remote = self._remote_keys(authentication)
+        keys: Keys | None = FileKeys(partial(_current, authentication.keys)) if authentication.keys else remote
         if keys is not None:
             algorithms = frozenset(options.jwt_algorithms.split(","))
             rules = Rules(
                 options.jwt_issuer, options.jwt_audience, algorithms, options.jwt_leeway, options.jwt_name_claim
             )
             schemes[b"bearer"] = Tokens(options.realm, keys, rules)
-        return Gate(schemes, exempt)
+        return Gate(schemes, exempt), partial(self._keep, remote)
 
-    def _key_source(self, loop: Loop, fetch: Callable[[], Fetch]) -> Keys | None:
-        options = self._options
-        if self._keys is not None:
-            return FileKeys(self._watch(loop, self._keys))
+    def _remote_keys(self, authentication: Authentication) -> RemoteKeys | None:
+        options = authentication.options
         if not options.jwks_url:
             return None
         settings = RemoteSettings(options.jwks_url, options.jwks_timeout, options.jwks_refresh)
-        remote = RemoteKeys(settings, fetch(), partial(Background, loop))
-        remote.tick(time.monotonic())
-        loop.every_tick.append(remote.tick)
-        return remote
+        if self._remote is not None and self._remote.settings == settings:
+            return self._remote
+        return RemoteKeys(settings, self._fetch(), partial(Background, self._loop))
 
-    def _watch(self, loop: Loop, watched: Watched[T]) -> Callable[[], T]:
-        """What gives the present content; a worker that replaces one begins with what is there now."""
-        watched.refresh(time.monotonic())
-        loop.every_tick.append(watched.look)
-        return lambda: watched.current
+    def _keep(self, remote: RemoteKeys | None) -> None:
+        self._remote = remote
+        self._tick(time.monotonic())
+
+    def _tick(self, now: float) -> None:
+        if self._remote is not None:
+            self._remote.tick(now)
 
 
 class FileKeys:
@@ -90,10 +116,5 @@ class FileKeys:
         self.current = self.renewed = current
 
 
-def _watched(option: str, path: str | None, load: Callable[[Path], T]) -> Watched[T] | None:
-    if not path:
-        return None
-    try:
-        return Watched(f"auth.{option}", [Path(path)], partial(load, Path(path)))
-    except ConfigurationError as error:
-        raise ConfigurationError(f"auth.{option}: {error.message}") from None
+def _current(watched: Watched[T]) -> T:
+    return watched.current

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -43,28 +43,37 @@ FILES: Mapping[Key, tuple[Callable[[str], None], str]] = MappingProxyType(
 )
 """The files that must be there where the option is set: how each is tried, and what is allowed."""
 
+SERVER_PAIR = frozenset(Key("tls", name) for name in ("enabled", "certificate", "key"))
+"""Any of these says that another pair is to be tried."""
+
 CLIENT_PAIRS = tuple((Key(group, "client_certificate"), Key(group, "client_key")) for group in ("upstream", "aai"))
 """Both or none, and they fit."""
 
 
-def check(conf: cfg.ConfigOpts, environ: Mapping[str, str]) -> None:
-    """Raises `ConfigurationError` for the first thing that is wrong."""
+def check(conf: cfg.ConfigOpts, environ: Mapping[str, str], tried: Collection[Key] = OPTIONS) -> None:
+    """Raises `ConfigurationError` for the first thing that is wrong. Of the files, those of the options `tried` are
+    looked into."""
     _check_orders(conf)
-    for key, (attempt, wanted) in FILES.items():
-        if _value(conf, key) is not None:
-            _try(conf, key, wanted, attempt)
-    if conf.tls.enabled:
-        _check_pair(conf, Key("tls", "certificate"), Key("tls", "key"))
-    elif conf.tls.client_ca_file is not None:
-        raise _refused(conf, Key("tls", "client_ca_file"), "to set it where tls.enabled is true, which is false")
-    for pair in CLIENT_PAIRS:
-        _check_client_pair(conf, *pair)
+    _check_files(conf, tried)
     for key, opt in OPTIONS.items():
         if opt.secret:
             secret(conf, key.group, key.option, environ)
     _check_login(conf, environ)
     _check_tokens(conf)
     _check_rate(conf)
+
+
+def _check_files(conf: cfg.ConfigOpts, tried: Collection[Key]) -> None:
+    for key, (attempt, wanted) in FILES.items():
+        if key in tried and _value(conf, key) is not None:
+            _try(conf, key, wanted, attempt)
+    if not conf.tls.enabled and conf.tls.client_ca_file is not None:
+        raise _refused(conf, Key("tls", "client_ca_file"), "to set it where tls.enabled is true, which is false")
+    if conf.tls.enabled and not SERVER_PAIR.isdisjoint(tried):
+        _check_pair(conf, Key("tls", "certificate"), Key("tls", "key"))
+    for pair in CLIENT_PAIRS:
+        if not set(pair).isdisjoint(tried):
+            _check_client_pair(conf, *pair)
 
 
 def _check_orders(conf: cfg.ConfigOpts) -> None:

@@ -33,7 +33,12 @@ def _sample_group(name: str) -> str:
 
 
 def _sample_option(key: Key, opt: cfg.Opt) -> str:
-    about = (str(opt.help), f"Allowed: {allowed(opt)}.", f"Environment: {', '.join(names(key))}.")
+    about = (
+        str(opt.help),
+        f"Allowed: {allowed(opt)}.",
+        f"Environment: {', '.join(names(key))}.",
+        "A change counts by a reload." if opt.mutable else "A change needs a restart.",
+    )
     return "".join(map(_comment, about)) + f"#{key.option} = {text(opt.default)}".rstrip() + "\n"
 
 
@@ -49,14 +54,15 @@ def table() -> str:
 def _table_group(name: str) -> str:
     group, opts = GROUPS[name]
     rows = (_row(Key(name, opt.dest), opt) for opt in opts)
-    head = "| option | default | allowed | meaning | environment |\n|---|---|---|---|---|\n"
+    head = "| option | default | allowed | meaning | reloads | environment |\n|---|---|---|---|---|---|\n"
     return f"### {name}\n\n{group.help}\n\n{head}" + "".join(rows)
 
 
 def _row(key: Key, opt: cfg.Opt) -> str:
     default = "unset" if opt.default is None else f"`{text(opt.default)}`"
     variables = "<br>".join(f"`{name}`" for name in names(key))
-    return f"| `{key.option}` | {default} | {allowed(opt)} | {opt.help} | {variables} |\n"
+    reloads = "yes" if opt.mutable else "restart"
+    return f"| `{key.option}` | {default} | {allowed(opt)} | {opt.help} | {reloads} | {variables} |\n"
 
 
 def filled(page: str) -> str:

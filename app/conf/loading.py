@@ -71,6 +71,11 @@ def load(files: Sequence[str] = (), environ: Mapping[str, str] = os.environ) -> 
 
     Fresh at each call, nothing global. Raises `ConfigurationError` with one line for whatever is wrong.
     """
-    conf = build({**configuration_files.read(files), **environment.read(environ)})
+    conf = build(settings(files, environ))
     check(conf, environ)
     return conf
+
+
+def settings(files: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """What files and environment set. Raises `ConfigurationError`."""
+    return {**configuration_files.read(files), **environment.read(environ)}

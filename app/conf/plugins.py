@@ -12,6 +12,7 @@ OPTS = (
     cfg.Opt(
         "map_file",
         type=PATH,
+        mutable=True,
         help="The provider-plugin map, JSON in OOM's format; unset: "
         "/opt/multivimbroker/multivimbroker/pub/config/provider-plugin.json where it exists, else the built-in map.",
     ),

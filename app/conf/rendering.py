@@ -45,7 +45,8 @@ def _quoted(text: str) -> str:
 
 
 def show(conf: cfg.ConfigOpts) -> str:
-    """One line an option: its value in force and, in brackets, where it comes from; a secret is `***`."""
+    """One line an option: its value in force and, in brackets, where it comes from, and whether a change of it needs
+    a restart; a secret is `***`."""
     return "".join(_lines(conf))
 
 
@@ -53,7 +54,8 @@ def _lines(conf: cfg.ConfigOpts) -> Iterator[str]:
     for key, opt in OPTIONS.items():
         value = conf[key.group][key.option]
         shown = MASK if opt.secret and value is not None else text(value) or UNSET
-        yield f"{key} = {shown} ({origin(conf.get_location(key.option, key.group))})\n"
+        restart = "" if opt.mutable else "; a change needs a restart"
+        yield f"{key} = {shown} ({origin(conf.get_location(key.option, key.group))}{restart})\n"
 
 
 def text(value: object) -> str:

@@ -17,6 +17,7 @@ OPTS = (
         "certificate",
         type=PATH,
         default=f"{DIRECTORY}/cert.crt",
+        mutable=True,
         help="The PEM file of the certificate and its chain; must load when TLS is enabled. It is reloaded when it "
         "changes, as are the key and client_ca_file: new connections get the new one within 3 seconds.",
     ),
@@ -24,11 +25,13 @@ OPTS = (
         "key",
         type=PATH,
         default=f"{DIRECTORY}/cert.key",
+        mutable=True,
         help="The PEM file of the certificate's key, without a passphrase; must load when TLS is enabled.",
     ),
     cfg.Opt(
         "client_ca_file",
         type=PATH,
+        mutable=True,
         help="The PEM file of the authorities whose certificate clients must present (mTLS): any other one ends the "
         "handshake, a request without one is answered 403, but for /livez, /readyz, /startupz and /healthz; unset: "
         "clients are not asked for any.",

@@ -27,6 +27,10 @@ class Allowance:
     rate: float = 0.0
     window: float = 10.0
 
+    def __bool__(self) -> bool:
+        """Whether there is any bound."""
+        return bool(self.at_once or self.rate)
+
 
 class Counts:
     """The table. Made before the fork; `slots` workers write to it."""
@@ -48,13 +52,12 @@ class Counts:
 
 
 class Quota:
-    """One worker's view of the table."""
+    """One worker's view of the table, which outlives it: what another allowance let in may leave by this one."""
 
     def __init__(self, counts: Counts, slot: int, allowance: Allowance) -> None:
         self._counts = counts
         self._slot = slot
         self._allowance = allowance
-        counts.clear(slot)
 
     def row_of(self, client: str) -> int:
         return hash(client) % ROWS

@@ -20,21 +20,21 @@ def may_send_again(method: str, *, written: bool, held: bool) -> bool:
 class Budget:
     """Of one upstream: a share of what is sent may be sent again, so that one that fails gets no twofold load."""
 
-    __slots__ = ("_left", "_share")
+    __slots__ = ("_left", "share")
 
     def __init__(self, share: float) -> None:
-        """`share` from 0, which lets nothing be sent again, to 1, which lets everything."""
-        self._share = share
+        """`share` from 0, which lets nothing be sent again, to 1, which lets everything; it may be replaced."""
+        self.share = share
         self._left = RESERVE if share else 0.0
 
     def sent(self) -> None:
         """One more request was sent for the first time."""
         if self._left < RESERVE:
-            self._left += self._share
+            self._left += self.share
 
     def spend(self) -> bool:
         """Whether one more may be sent again."""
-        if self._left < 1:
+        if self._left < 1 or not self.share:
             return False
         self._left -= 1
         return True

@@ -68,7 +68,7 @@ class Aai:
         """`asked` is told how many seconds each request took."""
         self.settings = settings
         self._fetch = fetch
-        self._credentials = credentials
+        self.credentials = credentials
         self._asked = asked
 
     def find(self, region: Region, request_id: str) -> Cloud:
@@ -96,7 +96,7 @@ class Aai:
             (b"X-TransactionId", request_id.encode()),
         ]
         try:
-            user, password = self._credentials()
+            user, password = self.credentials()
         except ConfigurationError as error:  # a file that is gone for a moment while it is renewed; its path is ours
             LOG.error("request %s: %s", request_id, error.message)
             raise InventoryError("The broker cannot read its password for A&AI; its log says why.") from None

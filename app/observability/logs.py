@@ -33,11 +33,27 @@ def set_up(form: str, level: str) -> None:
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter() if form == "json" else PlainFormatter(PLAIN, DATES))
-    root.addHandler(handler)
-    root.setLevel(level)
+    root.addHandler(Output(sys.stdout))
+    adjust(form, level)
     logging.captureWarnings(True)
+
+
+def adjust(form: str, level: str) -> None:
+    """From now on, in this process."""
+    root = logging.getLogger()
+    for handler in root.handlers:
+        if isinstance(handler, Output):
+            handler.setFormatter(JsonFormatter() if form == "json" else PlainFormatter(PLAIN, DATES))
+    root.setLevel(level)
+
+
+class Output(logging.StreamHandler):  # type: ignore[type-arg]  # it takes none when it runs
+    """Of records, as `to_stdout` of access lines: what cannot be written is lost, and nobody is told of each by twenty
+    lines on standard error, which most often has the same fate."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the name is the base class's
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

@@ -144,6 +144,15 @@ class Metrics:
             ("role",),
             "livemin",
         )
+        self._reloaded_at = gauge(
+            "config_last_reload_success_timestamp_seconds", "When the configuration was last loaded", (), "livemin"
+        )
+        self._reloaded = gauge(
+            "config_last_reload_successful",
+            "Whether all is as the files have it; 0: some of it is as before",
+            (),
+            "livemin",
+        )
         gauge("workers", "Workers that serve", (), "livesum").set(1)
         labels = ("version", "framework", "python")
         build = gauge("build_info", "What serves", labels, "livemax")
@@ -185,6 +194,12 @@ class Metrics:
     def certificate(self, role: str, not_after: float) -> None:
         """`role`: server, upstream or aai; `not_after` in seconds since the epoch."""
         self._certificates.labels(role).set(not_after)
+
+    def reloaded(self, *, successful: bool) -> None:
+        """The configuration was loaded, or part of it stays as it was."""
+        self._reloaded.set(successful)
+        if successful:
+            self._reloaded_at.set_to_current_time()
 
     def inventory_cache(self, event: str) -> None:
         """`event`: hit, miss, stale, ahead or refused."""

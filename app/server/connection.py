@@ -81,6 +81,10 @@ class Connection(Link):
         """Between two requests: it may be closed without a loss."""
         return self._exchange is None and not self._parser.started and self._linger < 0
 
+    def bound(self, limits: Limits) -> None:
+        """Other limits count from now on."""
+        self._parser.limits = limits
+
     # Receiving. From the hub.
 
     def readable(self, _: int = 0) -> None:

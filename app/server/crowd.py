@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import Protocol
 
 from app.errors import BrokerError, Unavailable
@@ -69,18 +70,18 @@ class Crowd:
         """Served, and the request's body has not arrived whole."""
         self.downloads: Place = {}
         """Served, and the client does not take the answer as fast as it could be sent."""
-        self._limits = limits
+        self.limits = limits
         self._warned = -WARN_EVERY
 
     @property
     def busy(self) -> int:
         """Requests that count against the bound of those being served."""
         uploads, downloads = len(self.uploads), len(self.downloads)
-        return self.serving - min(uploads, self._limits.uploads) - min(downloads, self._limits.downloads)
+        return self.serving - min(uploads, self.limits.uploads) - min(downloads, self.limits.downloads)
 
     def refusal(self, *, uploading: bool) -> BrokerError | None:
         """Why one more request is too much now, `uploading` while its body arrives; None if it is not."""
-        limits = self._limits
+        limits = self.limits
         if self.connected > self.limit:
             return self._full(f"connections ({self.limit})", "server.connections_max")
         if uploading and len(self.uploads) >= limits.uploads:
@@ -123,12 +124,22 @@ class Crowd:
     def _least_missed(self) -> Member | None:
         return next((next(iter(place)) for place in (self.leaving, self.idle, self.heads) if place), None)
 
+    def bound(self, limits: Limits, limit: int) -> None:
+        """Other bounds count from now on."""
+        self.limits, self.limit = limits, limit
+
+    def shrink(self) -> None:
+        """After the limit was lowered: idle connections beyond it are closed, so that requests are not refused for
+        their sake."""
+        for member in list(islice(self.idle, max(0, self.connected - self.limit))):
+            member.give_way()
+
     def relieve(self, now: float) -> None:
         """At each tick: where a bound of transfers is reached, those that stand still give way, and of heads that hold
         too much the oldest."""
         if len(self.heads) > HEADS:
             self._lighten()
-        for place, bound in ((self.uploads, self._limits.uploads), (self.downloads, self._limits.downloads)):
+        for place, bound in ((self.uploads, self.limits.uploads), (self.downloads, self.limits.downloads)):
             if len(place) >= bound:
                 for member in _standing_still(place, now, len(place) - bound + 1 + bound // 8):
                     member.give_way()

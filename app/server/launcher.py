@@ -32,6 +32,12 @@ LOG = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Those that this launcher handles."""
 
+
+def hold_back() -> None:
+    """SIGHUP waits until there is a launcher that heeds it: by itself it ends a process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+
+
 ONE_WORD = 0.1
 """Seconds within which two signals to end are one: some tell a process, and then its group."""
 
@@ -55,12 +61,17 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         self._told_at = 0.0
         self._terminals = [descriptor for descriptor in range(3) if os.isatty(descriptor)]
         self._hung_up = False
+        self.reload: Callable[[], None] = lambda: None
+        """For the bootstrap process itself, by SIGHUP, before the workers are told."""
+        self.every_look: list[Callable[[float], None]] = []
+        """Each is called some times a second, with the time of `time.monotonic`."""
         self.sigcaught: signal.Signals | None = None
         conf = cfg.ConfigOpts()
         conf([], default_config_files=[], default_config_dirs=[])
         super().__init__(conf, wait_interval=0.02, restart_method="mutate")
         conf.set_override("graceful_shutdown_timeout", 0)  # ours is the worker's own deadline
         conf.set_override("log_options", False)  # it would log every option, secrets included
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
 
     def launch(self, workers: Sequence[service.ServiceBase], others: Sequence[service.ServiceBase] = ()) -> None:
         """Fork a process for each service; `workers[i]` is slot `i`'s, and those beyond the table's `count` wait
@@ -74,6 +85,10 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
             places.append(Place(name, self._slots.beside, service.ServiceWrapper(other, 1)))
         gc.freeze()  # as oslo.service does: pages that the collector does not write to stay shared
         self._start_due()
+
+    def supervise(self, supervision: Supervision) -> None:
+        """Other limits count from now on."""
+        self._supervision = self._supervisor.settings = supervision
 
     # Signals.
 
@@ -106,7 +121,8 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
             LOG.info("the terminal has gone: the broker ends")
             self._end()
             return
-        LOG.info("SIGHUP: the workers reload")
+        LOG.debug("SIGHUP: the workers reload")
+        self.reload()
         for place in self._running():
             place.signal(signal.SIGHUP)
 
@@ -119,6 +135,8 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         while self.running:
             if self._hung_up:
                 self._heed_hangup()
+            for look in self.every_look:
+                look(time.monotonic())
             self._tend()
             self._supervisor.weigh(time.monotonic())
             self._start_due()

@@ -97,7 +97,7 @@ class Supervisor:
     def __init__(self, slots: Slots, settings: Supervision) -> None:
         self.places: list[Place] = []
         self._slots = slots
-        self._settings = settings
+        self.settings = settings
         self._looks = Looks(time.monotonic())
         self._look_at = 0.0
         self._weigh_at = 0.0
@@ -120,7 +120,7 @@ class Supervisor:
                 self._judge(place, now)
 
     def _judge(self, place: Place, now: float) -> None:
-        settings, heard = self._settings, self._slots.heard(place.row)
+        settings, heard = self.settings, self._slots.heard(place.row)
         serves = heard > place.started
         timeout = settings.watchdog_timeout if serves else settings.watchdog_timeout and settings.start_timeout
         verdict = place.watch.look(now, max(heard, place.started), timeout)
@@ -140,7 +140,7 @@ class Supervisor:
 
     def weigh(self, now: float) -> None:
         """From the parent's loop: one at a time, whatever they weigh."""
-        if not self._settings.memory_max:
+        if not self.settings.memory_max:
             return
         if self._grown is not None:
             self._replace(self._grown, now)
@@ -151,14 +151,14 @@ class Supervisor:
     def _find_grown(self, now: float) -> None:
         serving = {place.row: place for place in self.workers() if place.pid and self._serves(place)}
         resident = {row: memory(place.pid) for row, place in serving.items()}
-        row = heaviest(resident, self._settings.memory_max)
+        row = heaviest(resident, self.settings.memory_max)
         successor = next((place for place in self.workers() if not (place.wanted or place.pid)), None)
         if row is None or successor is None:
             return
         grown = serving[row]
         LOG.warning(
             "%s holds %d MiB of memory, more than %d (worker_memory_max), after %.0f s: %s takes its place",
-            grown, resident[row] >> 20, self._settings.memory_max >> 20, now - grown.started, successor,
+            grown, resident[row] >> 20, self.settings.memory_max >> 20, now - grown.started, successor,
         )  # fmt: skip
         self._grown, self._successor = grown, successor
         successor.wanted, successor.due, successor.backoff = True, now, Backoff()
@@ -170,7 +170,7 @@ class Supervisor:
         successor = self._successor
         if successor is not None and grown.wanted and successor.pid and self._serves(successor):
             self._hand_over(grown, successor)
-            grown.until = now + self._settings.grace_period + KILL_AFTER
+            grown.until = now + self.settings.grace_period + KILL_AFTER
             grown.signal(signal.SIGTERM)
         elif not grown.pid:
             self._grown = self._successor = None

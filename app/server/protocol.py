@@ -125,14 +125,14 @@ class Head:
 class RequestParser:
     """Feeds one message after the other to llhttp; `head`, `pieces` and `complete` tell what has come.
 
-    `feed` raises the error to answer with; after that the connection is of no further use.
+    `feed` raises the error to answer with; after that the connection is of no further use. `limits` may be replaced.
     """
 
-    __slots__ = ("_chunks", "_fed", "_headers", "_headers_complete", "_left", "_limits", "_llhttp",
-                 "_raw", "_skipped", "complete", "head", "pieces")  # fmt: skip
+    __slots__ = ("_chunks", "_fed", "_headers", "_headers_complete", "_left", "_llhttp",
+                 "_raw", "_skipped", "complete", "head", "limits", "pieces")  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self.pieces: list[bytes] = []
         self.reset()
 
@@ -204,7 +204,7 @@ class RequestParser:
         return raw
 
     def _check_size(self, head: bytes) -> None:
-        limits = self._limits
+        limits = self.limits
         if len(head) > limits.request_line and head.find(b"\r\n", 0, limits.request_line) < 0:
             raise TargetTooLong(f"Send a request line of at most {limits.request_line} bytes.")
         if len(head) > limits.header:
@@ -215,8 +215,8 @@ class RequestParser:
         line = REQUEST_LINE.match(raw)
         if line is None:
             raise _refusal(raw)
-        if len(self._headers) > self._limits.header_count:
-            raise HeadersTooLarge(f"Send at most {self._limits.header_count} header lines.")
+        if len(self._headers) > self.limits.header_count:
+            raise HeadersTooLarge(f"Send at most {self.limits.header_count} header lines.")
         self.head = head = Head(line[1].decode(), line[2], int(line[3]), self._headers)
         if head.length is None:
             self._chunks = ChunkedBody()

@@ -69,6 +69,27 @@ class Server:
         self._acceptor.open()
         self.loop.every_tick += [self._watch, self.crowd.relieve]
 
+    def replace(
+        self,
+        application: Application,
+        limits: Limits,
+        *,
+        exempt: frozenset[bytes],
+        unguarded: frozenset[bytes] | None,
+        refused: Refused,
+    ) -> None:
+        """A reload: what is begun from now on is served by these. What is being served ends as it began."""
+        self.application = application
+        self.limits = limits
+        self.crowd.bound(limits, files.connections(limits.connections))
+        self.guarded = unguarded is not None
+        self._unguarded = unguarded or frozenset()
+        self._exempt = exempt
+        self._refused = refused
+        for connection in self._connections:
+            connection.bound(limits)
+        self.loop.later(0, self.crowd.shrink)
+
     def announce(self) -> None:
         """From here on each answer is its connection's last one, and says so."""
         self.draining = True

@@ -35,6 +35,8 @@ class Served:
     """The paths that are served to clients without a certificate too; None: all."""
     reload: Callable[[], None] = lambda: None
     """Takes over what has changed in files; runs in a greenlet, one at a time."""
+    opened: Callable[[Server], None] = lambda _: None
+    """Given the server that serves it, where a reload may replace what is served."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
             unguarded=served.unguarded,
             refused=served.refused,
         )
+        served.opened(server)
         loop.every_tick.append(self._tick)
         server.open()
         LOG.info("worker %d serves", self._slot)

@@ -162,10 +162,18 @@ class Client:
         self._pool = pool
         self._tls = tls
         self._replay_limit = replay_limit
-        self._budgets: defaultdict[Origin, Budget] = defaultdict(lambda: Budget(retry_share))
+        self._retry_share = retry_share
+        self._budgets: defaultdict[Origin, Budget] = defaultdict(lambda: Budget(self._retry_share))
         self._retried = retried
         self.tick = self._census.tick
         """From the loop's ticks: connections to addresses that a name has no more come to an end."""
+
+    def adjust(self, replay_limit: int, retry_share: float) -> None:
+        """For requests from now on; what was spent stays spent."""
+        self._replay_limit = replay_limit
+        self._retry_share = retry_share
+        for budget in self._budgets.values():
+            budget.share = retry_share
 
     def send(
         self, origin: Origin, method: str, target: bytes, headers: Headers, body: Body | bytes, timeouts: Timeouts

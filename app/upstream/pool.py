@@ -22,6 +22,13 @@ class Pool:
         self._idle_timeout = idle_timeout
         self._idle: defaultdict[Origin, list[UpstreamConnection]] = defaultdict(list)
 
+    def adjust(self, size: int, idle_timeout: float) -> None:
+        """For connections that are kept from now on. Upstreams of which there are none are forgotten."""
+        self._size = size
+        self._idle_timeout = idle_timeout
+        for origin in [origin for origin, idle in self._idle.items() if not idle]:
+            del self._idle[origin]
+
     def take(self, origin: Origin, tls: Tls | None = None) -> UpstreamConnection | None:
         """A connection that is still good, and was made with this context, or None.
 

@@ -22,6 +22,14 @@ CAPACITY_BODY = 1 << 20
 """Bytes of a check_vim_capacity request: 10,000 VIMs fit."""
 
 
+class Described:
+    """What is made of a table of routes alone, in some 10 milliseconds: once, whatever configurations come."""
+
+    def __init__(self, table: RouteTable) -> None:
+        self.validation = Validation(table)
+        self.swagger = {version: Response.json(200, document(table, version)) for version in VERSIONS}
+
+
 class Broker:
     """The handlers. Raises the errors of `app.errors`; whoever calls it turns them into HTTP."""
 
@@ -35,16 +43,17 @@ class Broker:
         gather: Gather,
         capacity_settings: CapacitySettings,
         msb: Origin | None,
+        described: Described | None = None,
     ) -> None:
+        """`described`: that of the table, where it is made already."""
         self.table = table
         self._plugins = plugins
         self._inventory = inventory
         self._forwarder = forwarder
         self._msb = msb
-        self._validation = Validation(table)
         self._capacity = CapacityCheck(client, gather, capacity_settings, self._alive)
         self._vim_types = Response.json(200, plugins.vim_types())
-        self._swagger = {version: Response.json(200, document(table, version)) for version in VERSIONS}
+        self._described = described or Described(table)
         self._handlers: Mapping[str, Callable[[Route, Request], Response]] = {
             "vim_types": self._answer_vim_types,
             "swagger": self._answer_swagger,
@@ -100,10 +109,10 @@ class Broker:
         return self._vim_types.again()
 
     def _answer_swagger(self, route: Route, _: Request) -> Response:
-        return self._swagger[route.version].again()
+        return self._described.swagger[route.version].again()
 
     def _check_vim_capacity(self, route: Route, request: Request) -> Response:
-        document = self._validation.read(route, request.method, _small(request.body))
+        document = self._described.validation.read(route, request.method, _small(request.body))
         return Response.json(200, self._capacity.answer(route.version, document, request.request_id))
 
 

@@ -11,7 +11,7 @@ from eventlet.event import Event
 from app.auth import passwords
 from app.auth.credentials import Refused
 from app.auth.htpasswd import Users
-from app.auth.passwords import MOST, Passwords
+from app.auth.passwords import MOST, Passwords, Verified
 from app.errors import Unavailable
 from tests.auth.conftest import basic, hashed
 
@@ -32,7 +32,7 @@ class Story:
     passwords: Passwords = field(init=False)
 
     def __post_init__(self) -> None:
-        self.passwords = Passwords("here", lambda: self.users, self.offload, self.ttl, lambda: self.now)
+        self.passwords = Passwords("here", lambda: self.users, self.offload, self.ttl, Verified(), lambda: self.now)
 
     def offload(self, function: Callable[[], bool], client: str) -> bool:
         if self.busy:
@@ -104,7 +104,7 @@ def test_equal_logins_at_once_are_verified_once() -> None:
         gate.wait()
         return offload(function, client)
 
-    story.passwords = Passwords("here", lambda: story.users, held, TTL, lambda: story.now)
+    story.passwords = Passwords("here", lambda: story.users, held, TTL, Verified(), lambda: story.now)
     threads = [eventlet.spawn(story.ask, token) for token in (RIGHT, RIGHT, RIGHT, basic(b"alice", b"x"))]
     eventlet.sleep(0)
     gate.send()
@@ -193,6 +193,9 @@ def test_no_password_is_kept(tmp_path: Path) -> None:
     story.ask(basic(b"alice", b"in-no-memory"))
     story.ask()
     kept = repr(
-        [(table._values, story.passwords._digest) for table in (story.passwords._right, story.passwords._wrong)]
+        [
+            (table._values, story.passwords._verified.digest)
+            for table in (story.passwords._verified.right, story.passwords._verified.wrong)
+        ]
     )
     assert ("alice" in kept, "in-no-memory" in kept, RIGHT.decode() in kept) == (True, False, False)

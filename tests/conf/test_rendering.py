@@ -64,10 +64,11 @@ def test_every_option_is_shown_with_its_value_and_its_origin(write: Callable[...
     file = write("[server]", "backlog = 5", "port = 6")
     lines = shown(load([file], {"BROKER_SERVER_PORT": "7", "SSL_ENABLED": "FALSE"}))
     assert list(lines) == [str(key) for key in OPTIONS]
-    assert lines["server.port"] == "7 (BROKER_SERVER_PORT)"
-    assert lines["server.backlog"] == f"5 ({file})"
-    assert lines["server.workers"] == "0 (default)"
-    assert lines["tls.enabled"] == "false (SSL_ENABLED)"
+    assert lines["server.port"] == "7 (BROKER_SERVER_PORT; a change needs a restart)"
+    assert lines["server.backlog"] == f"5 ({file}; a change needs a restart)"
+    assert lines["server.workers"] == "0 (default; a change needs a restart)"
+    assert lines["server.idle_timeout"] == "75.0 (default)"
+    assert lines["tls.enabled"] == "false (SSL_ENABLED; a change needs a restart)"
     assert lines["msb.address"] == lines["aai.password"] == "<unset> (default)"
 
 

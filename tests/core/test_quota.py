@@ -28,7 +28,7 @@ def test_what_a_dead_worker_served_is_served_no_longer() -> None:
     living, dying = Quota(counts, 0, allowance), Quota(counts, 1, allowance)
     dying.enter(5, 0.0)
     assert living.wait(5, 0.0) == 1
-    Quota(counts, 1, allowance)
+    counts.clear(1)
     assert living.wait(5, 0.0) == 0
 
 
@@ -97,3 +97,19 @@ def test_rows_spread() -> None:
 )
 def test_a_client_is_an_address_or_a_network(address: str, client: str) -> None:
     assert client_of(address) == client
+
+
+@pytest.mark.parametrize(
+    ("allowance", "any_"), [(Allowance(), False), (Allowance(1), True), (Allowance(rate=0.1), True)]
+)
+def test_an_allowance_without_a_bound_is_none(allowance: Allowance, any_: bool) -> None:
+    assert bool(allowance) is any_
+
+
+def test_what_one_allowance_let_in_leaves_by_another() -> None:
+    counts = Counts(1)
+    Quota(counts, 0, Allowance(at_once=1)).enter(3, 0.0)
+    other = Quota(counts, 0, Allowance(at_once=2))
+    assert other.wait(3, 0.0) == 0
+    other.leave(3)
+    assert Quota(counts, 0, Allowance(at_once=1)).wait(3, 0.0) == 0

@@ -53,3 +53,16 @@ def test_a_budget_of_nothing_and_of_all() -> None:
         nothing.sent()
         everything.sent()
         assert (nothing.spend(), everything.spend()) == (False, True)
+
+
+def test_another_share_counts_from_then_on_and_what_was_spent_stays_spent() -> None:
+    budget = Budget(1)
+    spent(budget)
+    budget.sent()
+    budget.share = 0.0
+    assert not budget.spend()
+    budget.share = 0.5
+    assert spent(budget) == 1
+    for _ in range(4):
+        budget.sent()
+    assert spent(budget) == 2

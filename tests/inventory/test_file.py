@@ -126,6 +126,6 @@ def test_names_that_no_route_can_hold_are_refused(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_no_yaml_is_told_by_its_place_alone(path: Path, text: str) -> None:
     """A&AI's cloud-region may hold the password of its cloud."""
-    with pytest.raises(ConfigurationError, match=r"is no YAML or JSON: see line 1, column \d+") as caught:
+    with pytest.raises(ConfigurationError, match=r"is no YAML or JSON: see line \d+, column \d+") as caught:
         loaded(path, text)
     assert "hidden" not in caught.value.message

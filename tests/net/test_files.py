@@ -12,6 +12,7 @@ import pytest
 
 from app.errors import ConfigurationError
 from app.net.files import LOOK, RETRY, Watched, identity
+from app.observability.once import Once
 
 
 def load_text(path: Path) -> str:
@@ -47,7 +48,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def watched(file: Path) -> Watched[str]:
-    return Watched("the file", [file], lambda: load_text(file))
+    return Watched("the file", [file], lambda: load_text(file), Once())
 
 
 def test_what_has_changed_is_loaded_once_two_looks_agree(watched: Watched[str], file: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_swap_of_a_mounted_secret_is_a_change(tmp_path: Path) -> None:
         (tmp_path / name / "file").write_text(text)
     (tmp_path / "..data").symlink_to("first")
     (tmp_path / "file").symlink_to("..data/file")
-    watched = Watched("secret", [tmp_path / "file"], lambda: load_text(tmp_path / "file"))
+    watched = Watched("secret", [tmp_path / "file"], lambda: load_text(tmp_path / "file"), Once())
     (tmp_path / "..data_tmp").symlink_to("second")
     (tmp_path / "..data_tmp").rename(tmp_path / "..data")
     shutil.rmtree(tmp_path / "first")
@@ -110,7 +111,7 @@ def test_of_several_files_each_counts(tmp_path: Path) -> None:
     paths = [tmp_path / "a", tmp_path / "b"]
     for path in paths:
         path.write_text("1")
-    watched = Watched("both", paths, lambda: "".join(map(load_text, paths)))
+    watched = Watched("both", paths, lambda: "".join(map(load_text, paths)), Once())
     clock = Clock(watched)
     paths[1].write_text("2")
     assert clock.look(3) == "12"
@@ -144,7 +145,7 @@ def test_it_is_tried_again_unchanged_after_a_while(file: Path) -> None:
             raise ConfigurationError("too many open files")
         return file.read_text()
 
-    watched = Watched("the file", [file], load)
+    watched = Watched("the file", [file], load, Once())
     clock = Clock(watched)
     fails = True
     file.write_text("two")
@@ -156,7 +157,7 @@ def test_it_is_tried_again_unchanged_after_a_while(file: Path) -> None:
 
 def test_a_loader_that_fails_in_its_own_way_ends_no_look(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     results = iter([lambda: "one", lambda: 1 / 0])
-    watched: Watched[object] = Watched("the file", [file], lambda: next(results)())
+    watched: Watched[object] = Watched("the file", [file], lambda: next(results)(), Once())
     file.write_text("two")
     for look in range(3):
         watched.look(100 + look * LOOK)
@@ -175,9 +176,144 @@ def test_a_fork_takes_at_once_what_has_changed_since_the_start(watched: Watched[
 def test_what_cannot_be_loaded_at_the_start_ends_it(file: Path) -> None:
     file.write_text("bad")
     with pytest.raises(ConfigurationError, match="is bad"):
-        Watched("the file", [file], lambda: load_text(file))
+        Watched("the file", [file], lambda: load_text(file), Once())
 
 
 def test_a_file_that_is_not_there_has_no_identity(tmp_path: Path) -> None:
     assert identity(tmp_path / "none") is None
     assert identity(tmp_path / "none" / "below") is None
+
+
+def test_who_asks_gets_it_at_once(watched: Watched[str], file: Path) -> None:
+    file.write_text("two")
+    watched.reload(100)
+    assert watched.current == "two"
+
+
+def test_what_was_taken_at_once_is_looked_at_again_once_it_has_settled(file: Path) -> None:
+    """It may have been written to meanwhile, within one tick of the file system's clock and with the same size."""
+    texts = iter(["one", "tw.", "two"])
+    watched = Watched("the file", [file], lambda: next(texts), Once())
+    file.write_text("two")
+    watched.reload(100)
+    assert watched.current == "tw."
+    assert Clock(watched).look(4) == "two"
+    assert next(texts, None) is None
+
+
+@pytest.mark.parametrize("half", ["half", "bad half"])
+def test_what_is_written_while_it_is_loaded_is_not_taken(
+    file: Path, half: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def load_and_write() -> str:
+        try:
+            return load_text(file)
+        finally:
+            if file.read_text() == half:
+                file.write_text("whole")
+
+    watched = Watched("the file", [file], load_and_write, Once())
+    file.write_text(half)
+    watched.reload(100)
+    assert (watched.current, watched.problem, caplog.records) == ("one", "", [])
+    assert Clock(watched).look(3) == "whole"
+
+
+def test_what_has_not_changed_for_long_is_not_loaded_when_somebody_asks(file: Path) -> None:
+    texts = iter(["one"])
+    watched = Watched("the file", [file], lambda: next(texts), Once())
+    watched.reload(100)
+    assert watched.current == "one"
+    always = Watched("the file", [file], lambda: file.read_text(), Once(), always=True)
+    told: list[str] = []
+    always.replaced.append(told.append)
+    always.reload(100)
+    assert told == ["one"]
+
+
+def test_what_failed_is_tried_again_when_somebody_asks(watched: Watched[str], file: Path) -> None:
+    file.write_text("bad")
+    watched.reload(100)
+    assert (watched.current, watched.problem) == ("one", f"the file stays as it was loaded before: {file} is bad")
+    file.write_text("two")
+    watched.reload(100)
+    assert (watched.current, watched.problem) == ("two", "")
+
+
+def test_each_word_of_somebody_who_asks_is_answered_by_one_line(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    once = Once()
+    both = [Watched("the file", [file], lambda: load_text(file), once) for _ in range(2)]
+    for text in ("bad", "bad", "two"):
+        file.write_text(text)
+        once.begin_round()
+        for watched in both:
+            watched.reload(100)
+    for clock in map(Clock, both):
+        clock.look(4)
+    assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.ERROR, logging.INFO]
+
+
+def test_what_only_one_of_many_finds_is_logged(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    once = Once()
+
+    def fails() -> str:
+        raise ConfigurationError("too many open files")
+
+    loads = [lambda: load_text(file), lambda: load_text(file)]
+    both = [Watched("the file", [file], lambda number=number: loads[number](), once) for number in range(2)]
+    loads[1] = fails
+    file.write_text("two")
+    for watched in both:
+        Clock(watched).look(3)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the file stays as it was loaded before: too many open files"
+    ]
+
+
+def test_another_reason_is_logged_though_the_file_is_the_same(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    why = ""
+
+    def load() -> str:
+        if why:
+            raise ConfigurationError(why)
+        return file.read_text()
+
+    watched = Watched("the file", [file], load, Once())
+    clock = Clock(watched)
+    file.write_text("two")
+    for why in ("too many open files", "it is bad"):  # noqa: B007  `load` reads it
+        clock.look(int(RETRY / LOOK) + 2)
+    assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == [
+        "too many open files",
+        "it is bad",
+    ]
+
+
+def test_what_cannot_be_put_in_place_leaves_the_look_alive(
+    watched: Watched[str], file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.replaced.append(lambda _: 1 / 0)
+    file.write_text("two")
+    Clock(watched).look(3)
+    assert "ZeroDivisionError" in caplog.text
+    assert "ZeroDivisionError" in watched.problem
+
+
+def test_what_failed_long_ago_is_tried_again_when_somebody_asks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the file is the same: it may have been a descriptor too few."""
+    monkeypatch.setattr("app.net.files.FRESH", 0)
+    fails = False
+
+    def load() -> str:
+        if fails:
+            raise ConfigurationError("too many open files")
+        return file.read_text()
+
+    watched = Watched("the file", [file], load, Once())
+    file.write_text("two")
+    fails = True
+    watched.reload(100)
+    fails = False
+    watched.reload(100)
+    assert (watched.current, watched.problem) == ("two", "")

@@ -123,7 +123,8 @@ def orphan() -> None:
     os.waitpid(between, 0)
 
 
-TROUBLE = {"/spin": spin, "/run-away": run_away, "/grow": grow, "/orphan": orphan, "/exit": lambda: os._exit(3)}
+TROUBLE = {"/spin": spin, "/run-away": run_away, "/grow": grow, "/orphan": orphan, "/exit": lambda: os._exit(3),
+           "/nap": lambda: time.sleep(0.01)}  # fmt: skip
 kept: list[bytes] = []
 
 

@@ -149,3 +149,15 @@ def test_any_number_of_small_heads_stays() -> None:
         member.held = 1000
     crowd.relieve(0.0)
     assert not any(member.asked for member in members)
+
+
+def test_other_bounds_count_at_once_and_idle_ones_beyond_them_are_closed() -> None:
+    crowd = Crowd(LIMITS, 9)
+    served, old, new = Member(crowd, None), Member(crowd, crowd.idle), Member(crowd, crowd.idle)
+    crowd.serving = 1
+    crowd.bound(Limits(requests=1), 2)
+    crowd.shrink()
+    assert [one.asked for one in (served, old, new)] == [False, True, False]
+    assert isinstance(crowd.refusal(uploading=False), Unavailable)
+    crowd.bound(LIMITS, 9)
+    assert crowd.refusal(uploading=False) is None

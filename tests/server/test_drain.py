@@ -71,14 +71,15 @@ def test_without_a_pause_an_idle_broker_ends_at_once() -> None:
 
 
 def test_what_waits_to_be_accepted_is_served() -> None:
-    """The worker is stopped while they come; closing the socket would reset them."""
+    """The worker is stopped while they come, and then busy with the first ones until the socket is to be closed, which
+    would reset the rest."""
     with _echo() as process, contextlib.ExitStack() as stack:
         _all_serve(process, 1)
         (worker,) = children(process.popen.pid)
         os.kill(worker, signal.SIGSTOP)
         socks = [stack.enter_context(process.connect()) for _ in range(100)]
         for sock in socks:
-            sock.sendall(GET)
+            sock.sendall(b"GET /nap HTTP/1.1\r\nHost: x\r\n\r\n")
         process.popen.send_signal(signal.SIGTERM)
         process.read_until("stopping children")
         os.kill(worker, signal.SIGCONT)
@@ -112,6 +113,17 @@ def test_a_client_that_was_not_told_has_its_next_request_answered() -> None:
         while not answer.endswith(b"0\r\n\r\n"):
             answer += sock.recv(4096)
         time.sleep(0.3)
+        assert b"Connection: close" in _answer(sock)
+        assert process.popen.wait(20) == 0
+
+
+def test_a_client_that_sends_one_request_after_the_other_has_its_next_one_answered() -> None:
+    with _echo() as process, process.connect() as sock:
+        _all_serve(process, 1)
+        _answer(sock)
+        process.popen.send_signal(signal.SIGTERM)
+        process.read_until("drains")
+        time.sleep(0.3)  # after the idle ones were closed
         assert b"Connection: close" in _answer(sock)
         assert process.popen.wait(20) == 0
 

@@ -16,7 +16,7 @@ ECHO = str(Path(__file__).with_name("echo.py"))
 MOST = 150 << 20
 
 
-def _bounded(workers: int):
+def _bounded(workers: int) -> contextlib.AbstractContextManager[Process]:
     return started(ECHO, str(workers), env={"SUPERVISION": json.dumps({"memory_max": MOST})})
 
 

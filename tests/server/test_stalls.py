@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Process, children, started, until
+from tests.conftest import Process, a_broker, children, read_all, started, until
 
 ECHO = str(Path(__file__).with_name("echo.py"))
 
 
-def _watched(workers: int, **env: str):
+def _watched(workers: int, **env: str) -> contextlib.AbstractContextManager[Process]:
     supervision = {"watchdog_timeout": 1.0, "start_timeout": 1.0}
     return started(ECHO, str(workers), env={"SUPERVISION": json.dumps(supervision), **env})
 
@@ -112,3 +113,36 @@ def test_one_that_stands_still_while_it_drains_does_not_hold_the_end_up() -> Non
         assert process.end() == 0
         assert time.monotonic() - since < 3
     assert _serving(process) == 1
+
+
+def test_livez_tells_of_a_silent_worker_until_it_is_replaced(framework: str) -> None:
+    with a_broker(framework, 2, BROKER_SERVER_WATCHDOG_TIMEOUT="4") as broker:
+        until(lambda: _serving(broker) == 2)
+        pid = next(int(str(entry["pid"])) for entry in broker.log() if entry["message"] == "worker 1 serves")
+        os.kill(pid, signal.SIGSTOP)
+        since = time.monotonic()
+        until(lambda: _livez(broker) == (503, b"workers in slots 1 are missing or silent"))
+        until(lambda: _livez(broker) == (200, b"ok"))
+        assert 3.5 < time.monotonic() - since < 6
+        assert 'restarts_total{reason="stalled"} 1.0' in broker.ask("GET", "/metrics")[2].decode()
+        assert broker.end() == 0
+
+
+def _livez(broker: Process) -> tuple[int, bytes]:
+    """By whom it is answered in a second: connections to a worker that is stopped hang."""
+    with contextlib.suppress(TimeoutError, OSError), broker.connect(1) as sock:
+        sock.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head, _, body = read_all(sock).partition(b"\r\n\r\n")
+        return int(head[9:12]), body
+    return 0, b""
+
+
+def test_an_exporter_that_stands_still_is_replaced_too(framework: str) -> None:
+    with a_broker(framework, 1, BROKER_SERVER_WATCHDOG_TIMEOUT="1") as broker:
+        until(lambda: _serving(broker) == 1)
+        (worker,) = (int(str(entry["pid"])) for entry in broker.log() if entry["message"] == "worker 0 serves")
+        (exporter,) = set(children(broker.popen.pid)) - {worker}
+        os.kill(exporter, signal.SIGSTOP)
+        broker.read_until(rf"the exporter \(pid {exporter}\) has been silent for 1.0 s and is killed")
+        until(lambda: broker.ask("GET", "/metrics")[0] == 200)
+        assert broker.end() == 0

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -51,18 +51,22 @@ class Pods:
         listener = self.stack.enter_context(socket.create_server((host, port), family=family, backlog=128))
         address = Address(family, listener.getsockname())
         self.taken[address] = 0
-        thread = threading.Thread(target=self._take, args=(listener, address), daemon=True)
+        thread = threading.Thread(target=take_all, args=(listener, lambda: self._count(address)), daemon=True)
         thread.start()
         self.stack.callback(thread.join, 10)
         self.stack.callback(listener.shutdown, socket.SHUT_RDWR)
         return address
 
-    def _take(self, listener: socket.socket, address: Address) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = listener.accept()
-                self.stack.callback(sock.close)
-                self.taken[address] += 1
+    def _count(self, address: Address) -> None:
+        self.taken[address] += 1
+
+
+def take_all(listener: socket.socket, taken: Callable[[], None]) -> None:
+    """Until the listener is shut down."""
+    with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+        while True:
+            stack.enter_context(listener.accept()[0])
+            taken()
 
 
 @pytest.fixture
@@ -144,10 +148,11 @@ def test_who_was_tried_before_stays_in_the_race(opened: Opened, silent: Address)
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
         slow = Address(socket.AF_INET, listener.getsockname())
-        drained = threading.Timer(STAGGER, lambda: [stack.enter_context(listener.accept()[0]) for _ in range(3)])
-        drained.start()
+        taking = threading.Timer(STAGGER, take_all, (listener, lambda: None))
+        taking.start()
         reached, took = opened(slow, silent)  # the system sends its SYN again after a second
-        drained.join(10)
+        listener.shutdown(socket.SHUT_RDWR)
+        taking.join(10)
     assert (reached, took > STAGGER) == (slow, True)
 
 

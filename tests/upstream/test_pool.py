@@ -135,3 +135,27 @@ def test_the_place_of_one_that_ended_is_free(serve: Serve, connected: Connect) -
     pool.put(upstream.origin, connection)
     assert pool.take(upstream.origin) is connection
     connection.close()
+
+
+def test_another_size_and_time_count_for_what_is_put_from_then_on(serve: Serve, connected: Connect) -> None:
+    upstream, pool = serve([], [], []), Pool(1, 60)
+    kept, closed, one = connected(upstream), connected(upstream), connected(upstream)
+    pool.put(upstream.origin, kept)
+    pool.put(upstream.origin, closed)
+    pool.adjust(2, 60)
+    pool.put(upstream.origin, one)
+    assert pool.take(upstream.origin) is one
+    assert pool.take(upstream.origin) is kept
+    assert pool.take(upstream.origin) is None
+    pool.adjust(0, 60)
+    pool.put(upstream.origin, kept)
+    assert pool.take(upstream.origin) is None
+    one.close()
+
+
+def test_upstreams_of_the_past_are_forgotten() -> None:
+    pool = Pool(1, 60)
+    for port in range(3):
+        pool._idle[Origin("http", "a", port)]
+    pool.adjust(1, 60)
+    assert not pool._idle

@@ -99,3 +99,24 @@ def test_other_methods_are_refused_without_a_check(method: str) -> None:
 
 def test_a_head_request_tells_the_same() -> None:
     assert Answer(CHECKS, "HEAD").headers == Answer(CHECKS, "GET").headers
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "body"),
+    [
+        ("", "", "ok"),
+        ("verbose", "", "[!] two: slot 3 is silent\n[+] three: ok\n[+] one: ok\nok"),
+        ("", "application/json", '{"status": "ok"}'),
+        (
+            "verbose",
+            "application/json",
+            '{"status": "ok", "checks": {"two": "warning: slot 3 is silent", "three": "ok", "one": "ok"}}',
+        ),
+    ],
+)
+def test_a_warning_is_told_and_keeps_nobody_from_serving(query: str, accept: str, body: str) -> None:
+    sent: list[str] = []
+    environ = {"REQUEST_METHOD": "GET", "QUERY_STRING": query, "HTTP_ACCEPT": accept}
+    health = Health({"one": well}, {"two": ill, "three": well})
+    assert b"".join(health(environ, lambda status, _: sent.append(status))) == body.encode()
+    assert sent == ["200 OK"]
