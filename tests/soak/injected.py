@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.conftest import Process
+from tests.conftest import Process, until
 from tests.faults.actors import Inventory, Plugins
 from tests.faults.stage import ONE
 from tests.soak.mix import VOLTE, Asked
@@ -48,6 +48,7 @@ class Made(NamedTuple):
 
 def kinds(broker: Process, one: Plugins, aai: Inventory) -> list[Kind]:
     def kill() -> None:
+        until(lambda: KILLED in processes(broker))  # the one that was killed before may be about to be replaced
         os.kill(processes(broker)[KILLED], signal.SIGKILL)
 
     def reload() -> None:
@@ -72,14 +73,24 @@ class Injector:
 
     def __post_init__(self) -> None:
         self._stopping = threading.Event()
+        self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
+        """Raises what has kept a fault from being made."""
         self._stopping.set()
         self._thread.join(60)
+        if self._failed is not None:
+            raise self._failed
 
     def _run(self) -> None:
+        try:
+            self._make()
+        except BaseException as error:  # the edge of a thread: a soak without faults is none
+            self._failed = error
+
+    def _make(self) -> None:
         while True:
             for kind in self.kinds:
                 if self._stopping.wait(self.every):
