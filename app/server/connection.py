@@ -396,5 +396,4 @@ class Connection(Link):
         """From the hub: there is no more time. What is being served ends as when its client leaves."""
         if self._exchange is not None:
             self._lost()
-        if not self.closed:
-            self.abort()
+        self.abort()
