@@ -20,7 +20,7 @@ LONG = os.environ.get("FAULTS") == "long"
 RECORDS = os.environ.get("FAULTS_RECORDS")
 """The folder for what the tests saw; unset: nothing is kept."""
 
-BEFORE, HELD, AFTER = (2.0, 8.0, 3.0) if LONG else (0.4, 1.0, 0.2)
+BEFORE, HELD, AFTER = (2.0, 8.0, 3.0) if LONG else (0.4, 1.2, 0.2)
 """Seconds of load before a fault, during it, and once all is as before."""
 
 RATE = 60.0 if LONG else 40.0
@@ -35,8 +35,8 @@ Row = tuple[str, str]
 
 LIMITS = {
     "BROKER_UPSTREAM_CONNECT_TIMEOUT": "0.5",
-    "BROKER_UPSTREAM_RESPONSE_TIMEOUT": "1",
-    "BROKER_UPSTREAM_IDLE_TIMEOUT": "1",
+    "BROKER_UPSTREAM_RESPONSE_TIMEOUT": "0.7",
+    "BROKER_UPSTREAM_IDLE_TIMEOUT": "0.7",
     "BROKER_UPSTREAM_BREAKER_OPEN": "0.3",
     "BROKER_UPSTREAM_BREAKER_OPEN_MAX": "1",
 }

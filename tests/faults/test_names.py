@@ -57,7 +57,7 @@ def test_fault_name_changed(stage: Stage, names: NameServer, tmp_path: Path) -> 
             stack.enter_context(Plugins(tmp_path, ONE, host=OTHER, port=stage.one.ports[ONE]))
             names.addresses[b"plugin-one"] = (OTHER,)
 
-        stage.play(stage.one.kill, elsewhere, sees=FAILED, back_within=2)
+        stage.play(stage.one.kill, elsewhere, sees=FAILED, back_within=3)
 
 
 def test_fault_name_of_two_addresses(stage: Stage, names: NameServer, tmp_path: Path) -> None:

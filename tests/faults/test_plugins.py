@@ -33,7 +33,7 @@ def test_fault_plugin_hung_in_its_body(stage: Stage) -> None:
 
 def test_fault_plugin_slow_by_bytes(stage: Stage) -> None:
     """A plugin sends its answers byte by byte."""
-    stage.play(partial(stage.one.turn, "slow", 0.7), partial(stage.one.turn, "ok"), back_within=0)
+    stage.play(partial(stage.one.turn, "slow", 0.6), partial(stage.one.turn, "ok"), back_within=0)
 
 
 def test_fault_plugin_garbage(stage: Stage) -> None:
@@ -87,7 +87,7 @@ def test_fault_one_plugin_of_ten(staged: Staged) -> None:
         "BROKER_SERVER_REQUESTS_MAX": "60",
         "BROKER_UPSTREAM_BULKHEAD_MAX": "20",
         "BROKER_UPSTREAM_BULKHEAD_WAITING": "5",
-        "BROKER_UPSTREAM_RESPONSE_TIMEOUT": "3",
+        "BROKER_UPSTREAM_RESPONSE_TIMEOUT": "2",
     }
     stage = staged(others=[f"sound{number}" for number in range(9)], **limits)
     stage.traffics = mixed(ONE, path_of(ONE), 4 * RATE)

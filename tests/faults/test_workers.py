@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from tests.conftest import until
 from tests.faults.conftest import Staged
 from tests.faults.processes import lives, until_replaced, workers_of
-from tests.faults.stage import ALL, ONE, Stage, path_of, serving
+from tests.faults.stage import ALL, LONG, ONE, Stage, path_of, serving
 from tests.faults.verdict import Seen
 
 ENDED = ("closed unanswered", "cut")
@@ -38,7 +38,7 @@ def test_fault_worker_killed(staged: Staged) -> None:
         stage.facts["replaced_after"] = until_replaced(stage.broker, worker)
 
     seen = stage.play(kill, lambda: None, who=ALL, sees=ENDED, back_within=1, held=0)
-    assert stage.facts["replaced_after"] < 0.5
+    assert stage.facts["replaced_after"] < (0.5 if LONG else 2)  # a machine that runs all tests has little time
     _only_what_was_under_way(seen)
 
 
