@@ -23,6 +23,7 @@ from app.core.origin import Origin
 from app.errors import CircuitOpen, PluginBusy, UpstreamError
 from app.net.loop import Loop, Waiter
 from app.upstream.client import UpstreamResponse
+from app.upstream.connection import EarlyAnswerError
 
 LOG = logging.getLogger(__name__)
 
@@ -198,7 +199,7 @@ class Ticket:
         self._passed = passed
         self._away = self._ended = False
         self.blameless = False
-        """Whether it failed while its client was waited for."""
+        """Whether it failed while its client was waited for, or since the client left no time for it."""
 
     def answered(self) -> None:
         """The head of the plugin's answer is there; its status is the plugin's own affair."""
@@ -213,7 +214,9 @@ class Ticket:
             self._passed = None
 
     def step_aside(self) -> None:
-        """The client is waited for."""
+        """The client is waited for, and if this was a probe, others may try the plugin meanwhile."""
+        if self._passed is not None:
+            self._guard.breaker.gone(self._passed)
         self._away = True
         self._guards.leave(self._guard)
 
@@ -235,24 +238,31 @@ class Ticket:
 class Upload:
     """A request's body, during whose pieces the client is waited for."""
 
-    __slots__ = ("_body", "_ticket", "length", "present")
+    __slots__ = ("_body", "_ticket", "_total", "_waited", "length", "present")
 
-    def __init__(self, body: Body, ticket: Ticket) -> None:
+    def __init__(self, body: Body, ticket: Ticket, total: float) -> None:
+        """`total`: seconds for all of the request; 0: any time."""
         self._body = body
         self._ticket = ticket
+        self._total = total
+        self._waited = 0.0
         self.length = body.length
         self.present = body.present
 
     def piece(self, size: int = 65536) -> bytes:
         ticket = self._ticket
         ticket.step_aside()
+        started = time.monotonic()
         try:
             return self._body.piece(size)
-        except UpstreamError:  # a time limit of all of the request
+        except (UpstreamError, EarlyAnswerError):  # a time limit of all of the request; the plugin's own, or its answer
             ticket.blameless = True
             raise
         finally:
             ticket.come_back()
+            self._waited += time.monotonic() - started
+            if 0 < self._total < 2 * self._waited:
+                ticket.blameless = True
 
 
 class Download:
