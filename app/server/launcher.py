@@ -22,21 +22,13 @@ from oslo_config import cfg
 from oslo_service import service
 
 from app.server.child import end_with, noted, wakeups
+from app.server.held import SIGNALS, hold_back, let_come
 from app.server.listening import accept_silent_ones
 from app.server.places import KILL_AFTER, Place, Supervision, Supervisor
 from app.server.respawn import LIVED, hint, how
 from app.server.slots import Slots
 
 LOG = logging.getLogger(__name__)
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Those that this launcher handles."""
-
-
-def hold_back() -> None:
-    """SIGHUP waits until there is a launcher that heeds it: by itself it ends a process."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
-
 
 ONE_WORD = 0.1
 """Seconds within which two signals to end are one: some tell a process, and then its group."""
@@ -71,7 +63,7 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         super().__init__(conf, wait_interval=0.02, restart_method="mutate")
         conf.set_override("graceful_shutdown_timeout", 0)  # ours is the worker's own deadline
         conf.set_override("log_options", False)  # it would log every option, secrets included
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
+        let_come()
 
     def launch(self, workers: Sequence[service.ServiceBase], others: Sequence[service.ServiceBase] = ()) -> None:
         """Fork a process for each service; `workers[i]` is slot `i`'s, and those beyond the table's `count` wait
@@ -159,11 +151,11 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
 
     def _start_child(self, wrap: Any) -> Any:
         """A signal waits until the child has handlers of its own: those that it inherits are its parent's."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        hold_back()
         try:
             return super()._start_child(wrap)
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            let_come()
 
     def _child_process(self, service: service.ServiceBase) -> Any:
         """In a child. What fails here must not run on as a second parent."""
@@ -172,7 +164,7 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
             self._stacks(service).register()
             launcher = super()._child_process(service)
             eventlet.spawn_n(self._watch_signals, launcher, wakeups())
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            let_come()
         except Exception:  # the edge of a process
             LOG.exception("a process could not be started")
             os._exit(1)
