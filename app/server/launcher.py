@@ -33,6 +33,13 @@ LOG = logging.getLogger(__name__)
 ONE_WORD = 0.1
 """Seconds within which two signals to end are one: some tell a process, and then its group."""
 
+REST = 4
+"""Times as long as a reload has taken until the next one begins: who sends one SIGHUP after the other has what changed
+taken over all the same, and requests are served meanwhile."""
+
+AT_ONCE = 4096
+"""Signals that a child takes note of together, at most: of each kind one is as good as many."""
+
 HURRY = 2.0
 """Seconds that a worker has to end when it shall hurry."""
 
@@ -53,6 +60,7 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         self._told_at = 0.0
         self._terminals = [descriptor for descriptor in range(3) if os.isatty(descriptor)]
         self._hung_up = False
+        self._heed_at = 0.0
         self.reload: Callable[[], None] = lambda: None
         """For the bootstrap process itself, by SIGHUP, before the workers are told."""
         self.every_look: list[Callable[[float], None]] = []
@@ -114,7 +122,10 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
             self._end()
             return
         LOG.debug("SIGHUP: the workers reload")
+        began = time.monotonic()
         self.reload()
+        now = time.monotonic()
+        self._heed_at = now + REST * (now - began)
         for place in self._running():
             place.signal(signal.SIGHUP)
 
@@ -125,7 +136,7 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         container's first one it would leave orphans as zombies, starts the next process at once or after a second in
         which it heeds nobody, and knows no SIGHUP that ends nothing."""
         while self.running:
-            if self._hung_up:
+            if self._hung_up and time.monotonic() >= self._heed_at:
                 self._heed_hangup()
             for look in self.every_look:
                 look(time.monotonic())
@@ -179,8 +190,8 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
 
     def _watch_signals(self, launcher: service.Launcher, wakeups: GreenPipe) -> None:
         """In a child: SIGHUP resets its service, in a greenlet of its own, and SIGTERM stops it."""
-        while (signo := wakeups.read(1)[0]) != signal.SIGTERM:
-            if signo == signal.SIGHUP:
+        while signal.SIGTERM not in (signals := wakeups.read(AT_ONCE)):
+            if signal.SIGHUP in signals:
                 for one in launcher.services.services:
                     eventlet.spawn_n(one.reset)
         launcher.stop()
