@@ -165,8 +165,8 @@ OPTS = (
         type=Seconds(0, 3600),
         default=30.0,
         mutable=True,
-        help="Seconds of silence after which a worker that stands still is killed and replaced, its stacks in the log; at "
-        "least 1; 0: never.",
+        help="Seconds of silence after which a worker that stands still is killed and replaced, its stacks in the log; "
+        "at least 1; 0: never.",
     ),
     cfg.IntOpt(
         "worker_memory_max",
