@@ -12,7 +12,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from app.core.breaker import CLOSED, Breaker, Breaking, Change, Passed
@@ -108,6 +108,10 @@ class Guards:
         guard = self._guards.get((plugin, origin)) or self._guard(plugin, origin)
         self._check(guard)
 
+    def keep(self, places: Collection[tuple[str, Origin]]) -> None:
+        """Of these plugins at these addresses: what became of others is forgotten. Their requests end as they began."""
+        self._guards = {place: guard for place, guard in self._guards.items() if place in places}
+
     def tell(self, guard: Guard, passed: Passed, failure: UpstreamError | None) -> None:
         """What became of a request that was let through, and told something about its plugin."""
         settings = self.settings.breaking
@@ -137,6 +141,8 @@ class Guards:
         for plugin, values in seen.items():
             if self._last.get(plugin) != values:
                 self._seen(plugin, *values)
+        for plugin in self._last.keys() - seen.keys():
+            self._seen(plugin, CLOSED, 0, 0)
         self._last = seen
 
     def _guard(self, plugin: str, origin: Origin) -> Guard:

@@ -195,6 +195,25 @@ def test_settings_may_change_while_requests_wait(scene: Scene) -> None:
     assert scene.load() == {"p": (0, 0)}
 
 
+def test_a_plugin_that_is_no_more_at_an_address_leaves_nothing_behind(loop: Loop, settled: None) -> None:
+    """Its metrics tell of the address that it has, not of the dead one; who is being served there loses nothing."""
+    scene = Scene(loop, BREAKING)
+    failing, gone = scene.guards.enter("p", A), scene.hold("gone", "q")
+    until(lambda: scene.order == ["gone"])
+    for ticket in (failing, scene.guards.enter("p", A)):
+        ticket.failed(UpstreamRefused("No."))
+        ticket.end()
+    scene.guards.watch(time.monotonic())
+    assert sorted(scene.seen) == [("p", OPEN, 0, 0), ("q", CLOSED, 1, 0)]
+    scene.seen.clear()
+    scene.guards.keep({("p", B)})
+    scene.guards.enter("p", B).end()
+    scene.guards.watch(time.monotonic())
+    assert sorted(scene.seen) == [("p", CLOSED, 0, 0), ("q", CLOSED, 0, 0)]
+    assert list(scene.guards._guards) == [("p", B)]
+    gone.go_on()
+
+
 def test_a_full_plugin_is_told_of_now_and_then(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     held = [scene.hold() for _ in range(4)]
     until(lambda: scene.load() == {"p": (2, 2)})
