@@ -24,9 +24,10 @@ def draw(soak: Soak, trends: Sequence[Trend], path: Path) -> None:
     memory, descriptors, greenlets, latency = figure.subplots(4, 1, sharex=True)
     for name in soak.names:
         moments = [(at, one) for at, one in soak.of(name)]
-        memory.plot([at / 60 for at, _ in moments], [one.pss for _, one in moments], label=name)
+        memory.plot([at / 60 for at, _ in moments], [one.anonymous for _, one in moments], label=name)
         descriptors.plot([at / 60 for at, _ in moments], [one.descriptors for _, one in moments], label=name)
     minutes = [(one.at - soak.began) / 60 for one in soak.samples]
+    memory.plot(minutes, [sum(held.pss for held in one.held.values()) for one in soak.samples], "k", label="all (PSS)")
     greenlets.plot(minutes, [one.greenlets for one in soak.samples], label="greenlets, all workers")
     greenlets.plot(minutes, [one.in_flight for one in soak.samples], label="requests in flight")
     for part, label in ((0.5, "latency p50"), (0.99, "latency p99")):
@@ -38,7 +39,7 @@ def draw(soak: Soak, trends: Sequence[Trend], path: Path) -> None:
         )
         axes.plot([soak.warm_up / 60, soak.seconds / 60], one.ends, "k:", lw=0.8)
     for axes, title in (
-        (memory, "memory, MiB (PSS)"),
+        (memory, "anonymous memory, MiB"),
         (descriptors, "open descriptors"),
         (greenlets, "number"),
         (latency, "time to an answer, ms"),

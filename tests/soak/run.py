@@ -83,7 +83,7 @@ class Soak:
             held = [(at, one) for at, one in self.of(name) if at >= self.warm_up]
             moments = [at for at, _ in held]
             if name != KILLED:
-                found.append(trend(f"{name} memory", "MiB", moments, [one.pss for _, one in held], 2.0))
+                found.append(trend(f"{name} memory", "MiB", moments, [one.anonymous for _, one in held], 2.0))
             found.append(trend(f"{name} descriptors", "", moments, [one.descriptors for _, one in held], 8.0))
         warm = [one for one in self.samples if one.at - self.began >= self.warm_up]
         moments = [one.at for one in warm]

@@ -15,10 +15,11 @@ PARENT, EXPORTER = "parent", "exporter"
 
 
 class Held(NamedTuple):
-    """By one process: its share of memory (PSS) and what is resident in MiB, its open descriptors."""
+    """By one process, in MiB: its anonymous memory, which grows by what it allocates and by nothing else, and its share
+    of all memory (PSS), which also grows as others give up what it shares with them; and its open descriptors."""
 
+    anonymous: float
     pss: float
-    rss: float
     descriptors: int
 
 
@@ -49,5 +50,5 @@ def sample(broker: Process) -> Sample:
 
 def _held(pid: int) -> Held:
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    pss, rss = (int(re.search(rf"^{name}: +(\d+) kB", text, re.MULTILINE)[1]) / 1024 for name in ("Pss", "Rss"))  # type: ignore[index]
-    return Held(pss, rss, len(list(Path(f"/proc/{pid}/fd").iterdir())))
+    memory = {name: int(kib) / 1024 for name, kib in re.findall(r"^(\w+): +(\d+) kB", text, re.MULTILINE)}
+    return Held(memory["Anonymous"], memory["Pss"], len(list(Path(f"/proc/{pid}/fd").iterdir())))
