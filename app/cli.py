@@ -35,6 +35,9 @@ def _files(verb: str, argv: list[str], output: bool = False) -> argparse.Namespa
 
 
 def _serve(argv: list[str]) -> int:
+    from app.server.held import hold_back
+
+    hold_back()  # what comes next takes half a second
     from app.assembly import serve
 
     try:

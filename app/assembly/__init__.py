@@ -25,7 +25,8 @@ from app.errors import ConfigurationError
 from app.observability import logs, metrics
 from app.observability.once import Once
 from app.server.exporter import Exporter
-from app.server.launcher import Launcher, hold_back
+from app.server.held import hold_back
+from app.server.launcher import Launcher
 from app.server.listening import open_listener
 from app.server.sizing import size
 from app.server.slots import Slots

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from oslo_config import cfg
 
 from app.assembly.sources import authenticates
+from app.core.address import reached
 from app.core.breaker import Breaking
 from app.core.circuits import Circuits
 from app.core.forwarded import Forwarding
 from app.core.origin import DEFAULT_PORTS, Origin
+from app.core.plugins import Plugin
 from app.net.loop import Loop
 from app.net.resolver import Resolver, ResolverSettings
 from app.net.tls import Tls
@@ -24,6 +26,10 @@ from app.upstream.pool import Pool
 def origin(protocol: str, address: str, port: int) -> Origin | None:
     """Of three options; None where the address is unset, the protocol's own port where the port is."""
     return Origin(protocol, address, port or DEFAULT_PORTS[protocol]) if address else None
+
+
+def msb(options: cfg.ConfigOpts) -> Origin | None:
+    return origin(options.msb.protocol, options.msb.address, options.msb.port)
 
 
 class Plugins:
@@ -47,13 +53,17 @@ class Plugins:
         self._guards = Guards(loop, circuits, guard_settings(options), refused, seen)
         loop.every_tick += [self.client.tick, self._guards.watch]
 
-    def adjust(self, options: cfg.ConfigOpts) -> None:
-        """These options count from now on."""
+    def adjust(self, options: cfg.ConfigOpts, plugins: Iterable[Plugin]) -> None:
+        """These options count from now on, and these are the plugins there are."""
         upstream = options.upstream
         self._pool.adjust(upstream.pool_size, upstream.pool_idle_timeout)
         self._resolver.settings = resolver_settings(options)
         self._guards.settings = guard_settings(options)
         self.client.adjust(upstream.replay_limit, upstream.retry_percent / 100)
+        through = msb(options)
+        places = {(plugin.name, where) for plugin in plugins if (where := reached(plugin, through)) is not None}
+        self._guards.keep(places)
+        self.client.keep({where for _, where in places})
 
     def forwarder(self, options: cfg.ConfigOpts, forwarding: Forwarding) -> Forwarder:
         upstream = options.upstream

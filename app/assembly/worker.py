@@ -14,7 +14,7 @@ from app.assembly.limits import limits
 from app.assembly.probes import Probes
 from app.assembly.shared import Shared
 from app.assembly.sources import Sources
-from app.assembly.upstream import Plugins, forwarding, origin, unmeasured
+from app.assembly.upstream import Plugins, forwarding, msb, unmeasured
 from app.core.origin import Origin
 from app.core.quota import Allowance, Quota
 from app.net.loop import Loop
@@ -126,7 +126,7 @@ class Serving:
             self._plugins.client,
             self._loop.gather,
             CapacitySettings(options.capacity.concurrency, options.upstream.connect_timeout, options.capacity.timeout),
-            origin(options.msb.protocol, options.msb.address, options.msb.port),
+            msb(options),
             self._described,
         )
         probes = self._probes.all(gate if not options.auth.exempt_metrics else None)
@@ -152,7 +152,7 @@ class Serving:
     def _take(self, sources: Sources, front: Front, others: Iterable[Commit]) -> None:
         for take in others:
             take()
-        self._plugins.adjust(sources.options)
+        self._plugins.adjust(sources.options, sources.plugins.current.plugins())
         self._front = front
         for role, watched in sources.tls.items():
             if self._metrics is not None and watched.current.certificate is not None:

@@ -43,6 +43,9 @@ FILES: Mapping[Key, tuple[Callable[[str], None], str]] = MappingProxyType(
 )
 """The files that must be there where the option is set: how each is tried, and what is allowed."""
 
+WATCHDOG_LEAST = 1.0
+"""Seconds; less would kill workers that are well."""
+
 SERVER_PAIR = frozenset(Key("tls", name) for name in ("enabled", "certificate", "key"))
 """Any of these says that another pair is to be tried."""
 
@@ -61,6 +64,7 @@ def check(conf: cfg.ConfigOpts, environ: Mapping[str, str], tried: Collection[Ke
     _check_login(conf, environ)
     _check_tokens(conf)
     _check_rate(conf)
+    _check_watchdog(conf)
 
 
 def _check_files(conf: cfg.ConfigOpts, tried: Collection[Key]) -> None:
@@ -109,6 +113,12 @@ def _check_rate(conf: cfg.ConfigOpts) -> None:
     if rate and rate * window < 1:
         wanted = f"0, or at least {1 / window:g}, one request in clients.rate_window, which is {window:g}"
         raise _refused(conf, Key("clients", "rate"), wanted)
+
+
+def _check_watchdog(conf: cfg.ConfigOpts) -> None:
+    """A worker is heard ten times a second, and a reload or a busy machine keeps it from that."""
+    if 0 < conf.server.watchdog_timeout < WATCHDOG_LEAST:
+        raise _refused(conf, Key("server", "watchdog_timeout"), f"0, or at least {WATCHDOG_LEAST:g}")
 
 
 def _check_login(conf: cfg.ConfigOpts, environ: Mapping[str, str]) -> None:

@@ -166,7 +166,7 @@ OPTS = (
         default=30.0,
         mutable=True,
         help="Seconds of silence after which a worker that stands still is killed and replaced, its stacks in the log; "
-        "0: never.",
+        "at least 1; 0: never.",
     ),
     cfg.IntOpt(
         "worker_memory_max",

@@ -32,21 +32,28 @@ class Destination(NamedTuple):
     plugin: str
 
 
+def reached(plugin: Plugin, msb: Origin | None) -> Origin | None:
+    """Where a plugin is; None where it has no address."""
+    if plugin.endpoint is not None:
+        return plugin.endpoint[0]
+    if msb is not None:
+        return msb
+    port = SERVICE_PORTS.get(plugin.name)
+    return Origin("http", plugin.name, port) if port is not None else None
+
+
 def route(plugin: Plugin, target: bytes, msb: Origin | None) -> Destination:
     """Where a request with this target goes. Raises `PluginUnknown` if the plugin has no address, `NotFound` for a
     target without what its address strips."""
     rewritten = rewrite(target, plugin.name)
-    if plugin.endpoint is not None:
-        origin, base = plugin.endpoint
-        return Destination(origin, base.encode() + _strip(rewritten, plugin), plugin.name)
-    if msb is not None:
-        return Destination(msb, rewritten, plugin.name)
-    port = SERVICE_PORTS.get(plugin.name)
-    if port is None:
+    origin = reached(plugin, msb)
+    if origin is None:
         raise PluginUnknown(
             f"The plugin {plugin.name} has no address: set its endpoint in the provider-plugin map, or MSB_ADDR."
         )
-    return Destination(Origin("http", plugin.name, port), _strip(rewritten, plugin), plugin.name)
+    if plugin.endpoint is not None:
+        return Destination(origin, plugin.endpoint[1].encode() + _strip(rewritten, plugin), plugin.name)
+    return Destination(origin, rewritten if msb is not None else _strip(rewritten, plugin), plugin.name)
 
 
 def _strip(target: bytes, plugin: Plugin) -> bytes:

@@ -138,7 +138,7 @@ class Breaker:
             self._tally.good(now, settings.window)
             return None
         words[passed.place] = PROVEN
-        if any(words[place] != PROVEN for place in range(row + FIRST_PLACE, row + FIRST_PLACE + settings.probes)):
+        if not self._proven(settings):
             return None
         self._circuits.put(row, now, 0)
         return Change(CLOSED)
@@ -183,4 +183,13 @@ class Breaker:
             if 0 <= words[place] <= microseconds(now):
                 until = words[place] = microseconds(now + settings.longest)
                 return Passed(word, place, until)
-        return None
+        if not self._proven(settings):
+            return None
+        # nobody is left to close it: fewer are asked for since a reload, or who had the last answer was killed with it
+        self._circuits.put(self._row, now, 0)
+        return self.admit(now, settings)
+
+    def _proven(self, settings: Breaking) -> bool:
+        """Whether as many probes were answered as have to be."""
+        words, first = self._circuits.words, self._row + FIRST_PLACE
+        return all(words[place] == PROVEN for place in range(first, first + settings.probes))

@@ -80,12 +80,16 @@ class Offload:
         return cast("T", job.value)
 
     def _begin(self) -> None:
-        """Hand over as many jobs as threads are free; a thread is made when it is first needed."""
+        """Hand over as many jobs as threads are free; a thread is made when it is first needed. Where the system gives
+        none, jobs wait for those that there are, and the next one asks again."""
         while self._queues and self._busy < self._at_once:
-            self._busy += 1
-            if self._threads < self._busy:
+            if self._threads <= self._busy:
+                try:
+                    threading.Thread(target=self._work, name="offload", daemon=True).start()
+                except RuntimeError:
+                    return
                 self._threads += 1
-                threading.Thread(target=self._work, name="offload", daemon=True).start()
+            self._busy += 1
             self._begun.put(self._next())
 
     def _next(self) -> _Job:

@@ -113,7 +113,7 @@ class Resolver:
         if self._clock() >= name.due:
             lookup = self._lookups.get(key) or self._look_up(key)
             self._wait(lookup, seconds)
-            if lookup.outcome is None:
+            if self._lookups.get(key) is lookup:
                 raise UpstreamTimeout(f"The resolver did not find {key[0]} in time; check the name service.")
             name = self._names[key]
         if name.addresses:

@@ -7,7 +7,6 @@ costs a socket, a parser and a look at its deadline.
 from __future__ import annotations
 
 import logging
-import select
 import socket
 import ssl
 import time
@@ -37,8 +36,6 @@ DRAIN_TIME = 2.0
 
 QUIET = 1.0
 """Seconds between two requests after which a client is in no hurry to send the next one."""
-
-GONE = select.POLLERR | select.POLLHUP | select.POLLRDHUP
 
 
 class Server(Protocol):
@@ -195,11 +192,6 @@ class Connection(Link):
         exchange.close = True
         serving.throw(ClientGone())
 
-    def _discard(self, data: bytes) -> None:
-        self._linger -= len(data)
-        if self._linger <= 0:
-            self.close()
-
     # Serving.
 
     def _dispatch(self, rest: bytes) -> None:
@@ -257,11 +249,6 @@ class Connection(Link):
             self._lost()
             return False
         return True
-
-    def _gone(self) -> bool:
-        poll = select.poll()
-        poll.register(self.sock, select.POLLRDHUP)
-        return any(events & GONE for _, events in poll.poll(0))
 
     def _demanded(self) -> None:
         """The application waits for the body."""
@@ -404,10 +391,8 @@ class Connection(Link):
         if not self.idle:
             return
         now = time.monotonic()
-        if self._used:
-            self.deadline = min(self.deadline, self._active + QUIET)
-        else:  # it has just come, or shakes hands, and its request is on its way
-            self.deadline = min(self.deadline, now + LINGER_TIME)
+        # one that has just come, or shakes hands, has its request on the way
+        self.deadline = min(self.deadline, self._active + QUIET if self._used else now + LINGER_TIME)
         if self.deadline <= now:
             self.close()
 
@@ -415,5 +400,4 @@ class Connection(Link):
         """From the hub: there is no more time. What is being served ends as when its client leaves."""
         if self._exchange is not None:
             self._lost()
-        if not self.closed:
-            self.abort()
+        self.abort()

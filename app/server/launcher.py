@@ -22,6 +22,7 @@ from oslo_config import cfg
 from oslo_service import service
 
 from app.server.child import end_with, noted, wakeups
+from app.server.held import SIGNALS, hold_back, let_come
 from app.server.listening import accept_silent_ones
 from app.server.places import KILL_AFTER, Place, Supervision, Supervisor
 from app.server.respawn import LIVED, hint, how
@@ -29,17 +30,15 @@ from app.server.slots import Slots
 
 LOG = logging.getLogger(__name__)
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Those that this launcher handles."""
-
-
-def hold_back() -> None:
-    """SIGHUP waits until there is a launcher that heeds it: by itself it ends a process."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
-
-
 ONE_WORD = 0.1
 """Seconds within which two signals to end are one: some tell a process, and then its group."""
+
+REST = 4
+"""Times as long as a reload has taken until the next one begins: who sends one SIGHUP after the other has what changed
+taken over all the same, and requests are served meanwhile."""
+
+AT_ONCE = 4096
+"""Signals that a child takes note of together, at most: of each kind one is as good as many."""
 
 HURRY = 2.0
 """Seconds that a worker has to end when it shall hurry."""
@@ -61,6 +60,7 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         self._told_at = 0.0
         self._terminals = [descriptor for descriptor in range(3) if os.isatty(descriptor)]
         self._hung_up = False
+        self._heed_at = 0.0
         self.reload: Callable[[], None] = lambda: None
         """For the bootstrap process itself, by SIGHUP, before the workers are told."""
         self.every_look: list[Callable[[float], None]] = []
@@ -71,7 +71,7 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         super().__init__(conf, wait_interval=0.02, restart_method="mutate")
         conf.set_override("graceful_shutdown_timeout", 0)  # ours is the worker's own deadline
         conf.set_override("log_options", False)  # it would log every option, secrets included
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
+        let_come()
 
     def launch(self, workers: Sequence[service.ServiceBase], others: Sequence[service.ServiceBase] = ()) -> None:
         """Fork a process for each service; `workers[i]` is slot `i`'s, and those beyond the table's `count` wait
@@ -122,7 +122,10 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
             self._end()
             return
         LOG.debug("SIGHUP: the workers reload")
+        began = time.monotonic()
         self.reload()
+        now = time.monotonic()
+        self._heed_at = now + REST * (now - began)
         for place in self._running():
             place.signal(signal.SIGHUP)
 
@@ -133,7 +136,7 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         container's first one it would leave orphans as zombies, starts the next process at once or after a second in
         which it heeds nobody, and knows no SIGHUP that ends nothing."""
         while self.running:
-            if self._hung_up:
+            if self._hung_up and time.monotonic() >= self._heed_at:
                 self._heed_hangup()
             for look in self.every_look:
                 look(time.monotonic())
@@ -159,11 +162,11 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
 
     def _start_child(self, wrap: Any) -> Any:
         """A signal waits until the child has handlers of its own: those that it inherits are its parent's."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        hold_back()
         try:
             return super()._start_child(wrap)
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            let_come()
 
     def _child_process(self, service: service.ServiceBase) -> Any:
         """In a child. What fails here must not run on as a second parent."""
@@ -172,7 +175,7 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
             self._stacks(service).register()
             launcher = super()._child_process(service)
             eventlet.spawn_n(self._watch_signals, launcher, wakeups())
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            let_come()
         except Exception:  # the edge of a process
             LOG.exception("a process could not be started")
             os._exit(1)
@@ -187,8 +190,8 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
 
     def _watch_signals(self, launcher: service.Launcher, wakeups: GreenPipe) -> None:
         """In a child: SIGHUP resets its service, in a greenlet of its own, and SIGTERM stops it."""
-        while (signo := wakeups.read(1)[0]) != signal.SIGTERM:
-            if signo == signal.SIGHUP:
+        while signal.SIGTERM not in (signals := wakeups.read(AT_ONCE)):
+            if signal.SIGHUP in signals:
                 for one in launcher.services.services:
                     eventlet.spawn_n(one.reset)
         launcher.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import struct
 import time
@@ -22,6 +23,8 @@ LINGER_TIME = 2.0
 LINGER_BYTES = 1 << 20
 """Seconds and bytes for which a closed side is still read: closing over unread bytes resets the connection, and
 the client may lose the answer (RFC 9112, 9.6)."""
+
+GONE = select.POLLERR | select.POLLHUP | select.POLLRDHUP
 
 RESET = struct.pack("ii", 1, 0)
 
@@ -142,6 +145,18 @@ class Link:
             self.close()
             return
         self._listen()
+
+    def _discard(self, data: bytes) -> None:
+        """What comes after our side was closed."""
+        self._linger -= len(data)
+        if self._linger <= 0:
+            self.close()
+
+    def _gone(self) -> bool:
+        """Whether the client has closed its side, with or without a word; also while its bytes are left unread."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLRDHUP)
+        return any(events & GONE for _, events in poll.poll(0))
 
     def abort(self) -> None:
         """Close by a reset: even a response that ends by closing is then seen to be cut."""

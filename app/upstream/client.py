@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, replace
 from socket import AF_UNIX
 from typing import NamedTuple
@@ -174,6 +174,11 @@ class Client:
         self._retry_share = retry_share
         for budget in self._budgets.values():
             budget.share = retry_share
+
+    def keep(self, origins: Set[Origin]) -> None:
+        """What was spent at others is forgotten."""
+        for origin in self._budgets.keys() - origins:
+            del self._budgets[origin]
 
     def send(
         self, origin: Origin, method: str, target: bytes, headers: Headers, body: Body | bytes, timeouts: Timeouts

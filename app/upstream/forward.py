@@ -52,7 +52,8 @@ class Forwarder:
             held = self._client.hold(body)
         ticket = self._guards.enter(destination.plugin, destination.origin)
         try:
-            answer = self._send(request, destination, ticket, Upload(body, ticket) if held is None else held)
+            sent = Upload(body, ticket, self._timeouts.total) if held is None else held
+            answer = self._send(request, destination, ticket, sent)
             told = self._forwarding.sent_back(answer.version)
             back = [
                 (name.decode("latin-1"), value.decode("latin-1"))

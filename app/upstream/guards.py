@@ -12,7 +12,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from app.core.breaker import CLOSED, Breaker, Breaking, Change, Passed
@@ -23,6 +23,7 @@ from app.core.origin import Origin
 from app.errors import CircuitOpen, PluginBusy, UpstreamError
 from app.net.loop import Loop, Waiter
 from app.upstream.client import UpstreamResponse
+from app.upstream.connection import EarlyAnswerError
 
 LOG = logging.getLogger(__name__)
 
@@ -107,6 +108,10 @@ class Guards:
         guard = self._guards.get((plugin, origin)) or self._guard(plugin, origin)
         self._check(guard)
 
+    def keep(self, places: Collection[tuple[str, Origin]]) -> None:
+        """Of these plugins at these addresses: what became of others is forgotten. Their requests end as they began."""
+        self._guards = {place: guard for place, guard in self._guards.items() if place in places}
+
     def tell(self, guard: Guard, passed: Passed, failure: UpstreamError | None) -> None:
         """What became of a request that was let through, and told something about its plugin."""
         settings = self.settings.breaking
@@ -136,6 +141,8 @@ class Guards:
         for plugin, values in seen.items():
             if self._last.get(plugin) != values:
                 self._seen(plugin, *values)
+        for plugin in self._last.keys() - seen.keys():
+            self._seen(plugin, CLOSED, 0, 0)
         self._last = seen
 
     def _guard(self, plugin: str, origin: Origin) -> Guard:
@@ -198,7 +205,7 @@ class Ticket:
         self._passed = passed
         self._away = self._ended = False
         self.blameless = False
-        """Whether it failed while its client was waited for."""
+        """Whether it failed while its client was waited for, or since the client left no time for it."""
 
     def answered(self) -> None:
         """The head of the plugin's answer is there; its status is the plugin's own affair."""
@@ -213,7 +220,9 @@ class Ticket:
             self._passed = None
 
     def step_aside(self) -> None:
-        """The client is waited for."""
+        """The client is waited for, and if this was a probe, others may try the plugin meanwhile."""
+        if self._passed is not None:
+            self._guard.breaker.gone(self._passed)
         self._away = True
         self._guards.leave(self._guard)
 
@@ -235,24 +244,31 @@ class Ticket:
 class Upload:
     """A request's body, during whose pieces the client is waited for."""
 
-    __slots__ = ("_body", "_ticket", "length", "present")
+    __slots__ = ("_body", "_ticket", "_total", "_waited", "length", "present")
 
-    def __init__(self, body: Body, ticket: Ticket) -> None:
+    def __init__(self, body: Body, ticket: Ticket, total: float) -> None:
+        """`total`: seconds for all of the request; 0: any time."""
         self._body = body
         self._ticket = ticket
+        self._total = total
+        self._waited = 0.0
         self.length = body.length
         self.present = body.present
 
     def piece(self, size: int = 65536) -> bytes:
         ticket = self._ticket
         ticket.step_aside()
+        started = time.monotonic()
         try:
             return self._body.piece(size)
-        except UpstreamError:  # a time limit of all of the request
+        except (UpstreamError, EarlyAnswerError):  # a time limit of all of the request; the plugin's own, or its answer
             ticket.blameless = True
             raise
         finally:
             ticket.come_back()
+            self._waited += time.monotonic() - started
+            if 0 < self._total < 2 * self._waited:
+                ticket.blameless = True
 
 
 class Download:

@@ -17,6 +17,7 @@ import pytest
 from greenlet import greenlet
 
 from app.conf.reloading import begin
+from app.core.origin import Origin
 from app.net.loop import Loop
 from app.server.slots import Slots
 from app.web.edge import Edge
@@ -121,6 +122,29 @@ def test_what_outlives_a_reload_is_kept(worker: Worker) -> None:
     worker.configured.reload()
     assert worker.serving._regions._asked is not kept[0]
     assert kept[0].aai.credentials() == ("u", "p")  # what is being asked still ends as it began
+
+
+def test_what_became_of_plugins_at_addresses_that_the_map_has_no_more_is_forgotten(worker: Worker) -> None:
+    plugins = worker.serving._plugins
+    through = Origin("http", "msb", 80)
+    for number in range(3):
+        where = Origin("http", f"h{number}", 1)
+        entry = {"provider_plugin": "p", "endpoint": f"http://h{number}:1"}
+        worker.write("p")
+        worker.map.write_text(json.dumps({"vmware": entry}))
+        worker.configured.reload()
+        for origin in (where, through):
+            plugins._guards.check("p", origin)
+            plugins.client._budgets[origin].sent()
+    worker.configured.reload()
+    assert (list(plugins._guards._guards), list(plugins.client._budgets)) == ([("p", where)], [where])
+    worker.write("p", "[msb]", "address = msb")
+    worker.configured.reload()
+    for origin in (where, through):
+        plugins._guards.check("p", origin)
+        plugins.client._budgets[origin].sent()
+    worker.configured.reload()
+    assert (list(plugins._guards._guards), list(plugins.client._budgets)) == ([("p", through)], [through])
 
 
 def test_what_cannot_be_made_is_not_taken(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,10 @@ def refused(environ: dict[str, str]) -> str:
             "upstream.breaker_open is 31.0 (BROKER_UPSTREAM_BREAKER_OPEN): allowed is at most upstream.breaker_open_max, which is 30.0",
         ),
         (
+            {"BROKER_SERVER_WATCHDOG_TIMEOUT": "0.05"},
+            "server.watchdog_timeout is 0.05 (BROKER_SERVER_WATCHDOG_TIMEOUT): allowed is 0, or at least 1",
+        ),
+        (
             {"BROKER_CLIENTS_RATE": "0.05"},
             (
                 "clients.rate is 0.05 (BROKER_CLIENTS_RATE): allowed is 0, or at least 0.1, one request in "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Process, started, until
+from tests.conftest import NO_BREAKER, Process, started, until
 from tests.contract.conftest import BASE, V0
 from tests.contract.listener import Listener, listening
 from tests.contract.named import NameService
@@ -60,7 +60,7 @@ def start(framework: str, names: NameService, old: Listener, tmp_path: Path) -> 
             "BROKER_INVENTORY_REGIONS_FILE": str(tmp_path / "regions.json"),
             "BROKER_UPSTREAM_RESOLVE_INTERVAL": "0.2",
         }
-        return started("-m", "tests.contract.named", str(names.file), "serve", env={**settings, **env})
+        return started("-m", "tests.contract.named", str(names.file), "serve", env={**settings, **NO_BREAKER, **env})
 
     return run
 

@@ -247,7 +247,9 @@ def test_what_is_in_flight_ends_as_it_began(scene: Scene) -> None:
         scene.map.write(json.dumps({"vmware": {"provider_plugin": "p", "endpoint": "http://127.0.0.1:1"}}))
         scene.configure(upstream__response_timeout="0.2", upstream__idle_timeout="0.1", server__body_timeout="0.1")
         scene.hang_up()
-        scene.everywhere(lambda: scene.broker.ask("GET", f"{V0}/x")[0] in (502, 503))  # refused, or left alone by now
+        scene.everywhere(
+            lambda: scene.broker.ask("GET", f"{V0}/x")[0] in (502, 503)
+        )  # refused, then its circuit is open
         three.sendall(b"def")
         assert read_all(three).startswith(b"HTTP/1.1 200")
         assert read_all(one).endswith(b"late")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.core.breaker import CLOSED, HALF_OPEN, OPEN, Breaker, Breaking, Change, Passed, Tally
+from app.core.breaker import CLOSED, HALF_OPEN, OPEN, PROVEN, Breaker, Breaking, Change, Passed, Tally
 from app.core.circuits import LEVELS, PLACES, ROWS, Circuits
 
 SETTINGS = Breaking(failures=3, percent=50, window=10.0, minimum=10, first=2.0, longest=12.0, probes=2)
@@ -196,6 +196,27 @@ def test_a_probe_that_never_ends_holds_its_place_for_a_while_only() -> None:
     assert story.good(15.0, passed=lost[0]) is None  # late, but good
     assert story.good(15.0, passed=later[0]) is None
     assert story.good(15.0, 1, later[1]) == Change(CLOSED)
+
+
+def test_fewer_probes_since_a_reload_close_what_as_many_have_proven() -> None:
+    """Nobody is let through to close it: no place is free, and no answer is to come."""
+    story = Story(2)
+    story.opened()
+    assert story.good(3) is None
+    story.settings = replace(SETTINGS, probes=1)
+    assert story.admit(3.1, 1) is not None
+    assert story.states(3.1) == {CLOSED}
+
+
+def test_a_worker_that_is_killed_before_it_closes_a_circuit_does_not_leave_it_half_open_for_ever() -> None:
+    story = Story(2)
+    story.opened()
+    first, last = story.let_in(3), story.let_in(3)
+    story.good(3, passed=first)
+    story.circuits.words[last.place] = PROVEN
+    assert story.states(4) == {HALF_OPEN}
+    assert story.admit(4, 1) is not None
+    assert story.states(4) == {CLOSED}
 
 
 def test_what_was_sent_before_says_nothing_about_after() -> None:

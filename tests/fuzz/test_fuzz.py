@@ -59,7 +59,7 @@ def test_the_parser_reads_what_a_strict_peer_reads(name: str, tmp_path: Path) ->
         "length",
         "coding",
     }
-    assert min(kinds[kind] for kind in expected) > 100
+    assert min(kinds[kind] for kind in expected) > 50
     assert {how for kind, how in outcome.used if kind == "move"} == set(MOVES)
     assert {how for kind, how in outcome.used if kind == "bytes"} == set(SCRATCHES) - {b"none"}
 

@@ -354,8 +354,8 @@ def test_a_tick_that_comes_too_late_is_told(loop: Loop) -> None:
         waiter.wait()
     finally:
         loop.every_tick.remove(look)
-    assert told[0] < 0.2
-    assert 0.2 < told[1] < 1
+    assert 0 <= told[0] < told[1]
+    assert told[1] > 0.2  # whatever else the machine does meanwhile
 
 
 def test_greenlets_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

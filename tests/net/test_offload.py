@@ -154,3 +154,26 @@ def test_its_threads_yield_to_the_loops(offload: Offload) -> None:
 def test_no_more_threads_than_may_run_at_once(offload: Offload) -> None:
     found = {offload.run(threading.get_ident, "a") for _ in range(20)}
     assert len(found) <= AT_ONCE
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_where_the_system_gives_no_thread_none_is_lost_for_later(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """A limit of processes is reached: threads count as such."""
+    offload = Offload(loop, AT_ONCE, WAITING, 0.05)
+    found = [offload.run(threading.get_ident, "a") for _ in range(threads)]
+
+    def none(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none)
+    for _ in range(AT_ONCE + 1):
+        if threads:
+            assert offload.run(threading.get_ident, "a") == found[0]
+        else:
+            with pytest.raises(Unavailable):
+                offload.run(threading.get_ident, "a")
+    assert (offload._busy, dict(offload._queues)) == (0, {})
+    monkeypatch.undo()
+    assert offload.run(lambda: "on", "b") == "on"

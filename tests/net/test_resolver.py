@@ -340,3 +340,14 @@ def test_who_leaves_leaves_no_trace(asked: Resolver, names: Names) -> None:
     names.released.set()
     quiet(asked)
     assert found(asked) == ["10.0.0.1"]
+
+
+def test_an_answer_that_comes_as_the_time_is_over_is_too_late(asked: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread has it, and the hub has not heard of it yet."""
+
+    def not_heard(lookup: resolver._Lookup, _: object) -> None:
+        lookup.outcome = ()
+
+    monkeypatch.setattr(resolver, "_ask", not_heard)
+    with pytest.raises(UpstreamTimeout):
+        found(asked, seconds=0.05)

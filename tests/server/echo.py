@@ -183,6 +183,9 @@ if __name__ == "__main__":
         if "buffer" in files:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, files["buffer"])
 
+    def slow():
+        time.sleep(float(os.environ.get("RELOAD_TAKES", "0")))
+
     def build(loop, slot):
         loops.append(loop)
         if os.environ.get("START") == "hangs":
@@ -197,10 +200,12 @@ if __name__ == "__main__":
             logging.getLogger("echo").info("%d reloads", os.getpid())  # in one write
             if "fails" in os.environ.get("RELOAD", ""):
                 raise RuntimeError("as asked")
+            slow()
 
         return Served(application, frozenset(), refused, lambda _: None, reload=reload)
 
     launcher = Launcher(slots, listener, supervision, lambda slot: None)
+    launcher.reload = slow
     launcher.launch([Worker(listener, slots, slot, build, settings) for slot in slots.rows])
     print("listens on {} port {}".format(*listener.getsockname()), flush=True)
     launcher.wait()

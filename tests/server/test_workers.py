@@ -175,6 +175,23 @@ def test_a_reload_that_fails_ends_nothing() -> None:
         assert process.end() == 0
 
 
+@pytest.mark.parametrize("whom", ["broker", "worker"])
+def test_a_storm_of_sighups_leaves_time_for_requests(whom: str) -> None:
+    """A reload takes 50 ms here, in which nobody is served, and a signal comes every 5 ms."""
+    with started(ECHO, "1", env={"RELOAD_TAKES": "0.05"}) as process:
+        _all_serve(process, 1)
+        (worker,) = children(process.popen.pid)
+        for _ in range(200):
+            os.kill(process.popen.pid if whom == "broker" else worker, signal.SIGHUP)
+            time.sleep(0.005)
+        storm = len(_reloads(process))
+        assert 2 <= storm <= (9 if whom == "broker" else 200)
+        assert _serves_new(process) == worker
+        time.sleep(0.3)
+        assert len(_reloads(process)) <= storm + 2
+        assert process.end() == 0
+
+
 @pytest.mark.parametrize("repeat", range(5))
 def test_sighup_at_once_ends_no_worker_that_is_just_forked(repeat: int) -> None:
     with started(ECHO, "4") as process:

@@ -195,6 +195,25 @@ def test_settings_may_change_while_requests_wait(scene: Scene) -> None:
     assert scene.load() == {"p": (0, 0)}
 
 
+def test_a_plugin_that_is_no_more_at_an_address_leaves_nothing_behind(loop: Loop, settled: None) -> None:
+    """Its metrics tell of the address that it has, not of the dead one; who is being served there loses nothing."""
+    scene = Scene(loop, BREAKING)
+    failing, gone = scene.guards.enter("p", A), scene.hold("gone", "q")
+    until(lambda: scene.order == ["gone"])
+    for ticket in (failing, scene.guards.enter("p", A)):
+        ticket.failed(UpstreamRefused("No."))
+        ticket.end()
+    scene.guards.watch(time.monotonic())
+    assert sorted(scene.seen) == [("p", OPEN, 0, 0), ("q", CLOSED, 1, 0)]
+    scene.seen.clear()
+    scene.guards.keep({("p", B)})
+    scene.guards.enter("p", B).end()
+    scene.guards.watch(time.monotonic())
+    assert sorted(scene.seen) == [("p", CLOSED, 0, 0), ("q", CLOSED, 0, 0)]
+    assert list(scene.guards._guards) == [("p", B)]
+    gone.go_on()
+
+
 def test_a_full_plugin_is_told_of_now_and_then(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     held = [scene.hold() for _ in range(4)]
     until(lambda: scene.load() == {"p": (2, 2)})
@@ -347,6 +366,31 @@ def test_of_a_limit_of_all_of_a_request_the_one_who_was_waited_for_is_to_blame(
     forward.fails(upstream.origin, UpstreamTimeout if slow == "client" else CircuitOpen, "POST", Upload(*pieces))
 
 
+def test_a_plugin_that_closes_while_its_client_is_waited_for_has_not_failed(
+    make_forward: MakeForward, serve: Serve
+) -> None:
+    """It has a limit of its own for those who drip: no client shall have it left alone by that."""
+    forward = make_forward()
+    upstream = serve(*[[reads(b"part"), close]] * 4)
+    for _ in range(4):
+        forward.fails(upstream.origin, UpstreamGarbled, "PUT", Upload(b"part", forward.ask.never))
+
+
+@pytest.mark.parametrize(("seconds", "last"), [(0.7, UpstreamTimeout), (0.1, CircuitOpen)])
+def test_a_client_that_has_taken_most_of_the_time_there_is_in_all_leaves_none_to_fail_in(
+    make_forward: MakeForward, serve: Serve, seconds: float, last: type[BaseException]
+) -> None:
+    forward = make_forward(timeouts=Timeouts(60, 60, 60, total=1.0))
+    upstream = serve(*[[REQUEST]] * (3 if last is UpstreamTimeout else 2))
+
+    def slow() -> bytes:
+        Waiter(forward.ask.loop).within(seconds)
+        return b"late"
+
+    for error in (UpstreamTimeout, UpstreamTimeout, last):
+        forward.fails(upstream.origin, error, "POST", Upload(slow))
+
+
 def test_no_descriptor_for_a_connection_is_no_failure_of_the_plugins(
     make_forward: MakeForward, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,6 +438,20 @@ def test_a_probe_whose_client_leaves_keeps_it_half_open(make_forward: MakeForwar
     with pytest.raises(ClientGone):
         probe.result()
     assert forward(upstream.origin) == b"ok"
+
+
+def test_a_probe_whose_client_is_waited_for_keeps_no_other_from_trying(make_forward: MakeForward, serve: Serve) -> None:
+    forward = make_forward(Breaking(2, 0, 10.0, 10, SOON, 60.0, 1))
+    upstream = serve(GARBAGE, GARBAGE, [reads(b"part")], [REQUEST, answer(b"ok")])
+    for _ in range(2):
+        forward.fails(upstream.origin, UpstreamGarbled)
+    until(lambda: not wait(forward, upstream.origin))
+    slow = forward.begin(upstream.origin, "PUT", Upload(b"part", forward.ask.never))
+    until(lambda: b"part" in upstream.received(2))
+    assert forward(upstream.origin) == b"ok"
+    slow.kill()
+    with pytest.raises(ClientGone):
+        slow.result()
 
 
 def test_what_one_worker_finds_another_knows_at_once(make_forward: MakeForward, dead: Origin) -> None:
