@@ -89,75 +89,107 @@ class _Restarts:
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+class _Maker:
+    """Makes one worker's metrics, by their names without the prefix."""
+
+    def __init__(self) -> None:
+        from prometheus_client import CollectorRegistry
+
+        self._registry = CollectorRegistry()
+
+    def counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+        from prometheus_client import Counter
+
+        return Counter(f"multicloud_{name}", text, labels, registry=self._registry)
+
+    def gauge(self, name: str, text: str, labels: tuple[str, ...], mode: str) -> Gauge:
+        from prometheus_client import Gauge
+
+        return Gauge(f"multicloud_{name}", text, labels, registry=self._registry, multiprocess_mode=mode)  # type: ignore[arg-type]
+
+    def histogram(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Histogram:
+        from prometheus_client import Histogram
+
+        return Histogram(f"multicloud_{name}", text, labels, registry=self._registry, buckets=BUCKETS)
+
+
 class Metrics:
     """One worker's metrics; children are remembered by their labels, which saves a lookup by locks."""
 
     def __init__(self, version: str, framework: str) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+        make = _Maker()
+        self._children: dict[tuple[str, ...], Callable[[float], None]] = {}
+        self._make_requests(make)
+        self._make_upstream(make)
+        self._make_inventory(make)
+        self._make_configuration(make)
+        self._make_worker(make)
+        labels = ("version", "framework", "python")
+        build = make.gauge("build_info", "What serves", labels, "livemax")
+        build.labels(version, framework, platform.python_version()).set(1)
 
-        registry = CollectorRegistry()
-
-        def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
-            return Counter(f"multicloud_{name}", text, labels, registry=registry)
-
-        def gauge(name: str, text: str, labels: tuple[str, ...], mode: str) -> Gauge:
-            return Gauge(f"multicloud_{name}", text, labels, registry=registry, multiprocess_mode=mode)  # type: ignore[arg-type]
-
-        def histogram(name: str, text: str, labels: tuple[str, ...] = ()) -> Histogram:
-            return Histogram(f"multicloud_{name}", text, labels, registry=registry, buckets=BUCKETS)
-
-        self._requests = counter("http_requests", "Requests answered", ("method", "route", "code"))
-        self._durations = histogram(
+    def _make_requests(self, make: _Maker) -> None:
+        self._requests = make.counter("http_requests", "Requests answered", ("method", "route", "code"))
+        self._durations = make.histogram(
             "http_request_duration_seconds",
             "Until the answer, or the end of a streamed one, was handed to the server",
             ("method", "route"),
         )
-        self._in_flight = gauge("http_requests_in_flight", "Requests being served", (), "livesum")
-        self._upstream = counter("upstream_requests", "Requests sent to plugins", ("plugin", "code"))
-        self._upstream_durations = histogram(
+        self._in_flight = make.gauge("http_requests_in_flight", "Requests being served", (), "livesum")
+
+    def _make_upstream(self, make: _Maker) -> None:
+        self._upstream = make.counter("upstream_requests", "Requests sent to plugins", ("plugin", "code"))
+        self._upstream_durations = make.histogram(
             "upstream_request_duration_seconds", "Until the plugin's head", ("plugin",)
         )
-        self._retries = counter("upstream_retries", "Requests sent a second time")
-        self._not_sent = counter(
+        self._retries = make.counter("upstream_retries", "Requests sent a second time")
+        self._not_sent = make.counter(
             "upstream_refused", "Requests answered 503 for their plugin's circuit or bulkhead", ("plugin", "by")
         )
-        self._circuits = gauge("circuit_state", "0 closed, 1 half-open, 2 open", ("plugin",), "livemax")
-        self._plugins = gauge(
+        self._circuits = make.gauge("circuit_state", "0 closed, 1 half-open, 2 open", ("plugin",), "livemax")
+        self._plugins = make.gauge(
             "upstream_requests_in_flight",
             "Requests that a plugin has to answer (sent), or that wait for others to be (waiting)",
             ("plugin", "state"),
             "livesum",
         )
+
+    def _make_inventory(self, make: _Maker) -> None:
+        refused = "Regions not asked for: it was known to fail, or too many waited"
         self._cache = {
-            "hit": counter("inventory_cache_hits", "Regions found in memory"),
-            "miss": counter("inventory_cache_misses", "Regions that the inventory was asked for"),
-            "stale": counter("inventory_cache_stale", "Remembered regions served while the inventory failed"),
-            "ahead": counter("inventory_cache_refreshes", "Remembered regions asked for anew in the background"),
-            "refused": counter("inventory_refused", "Regions not asked for: it was known to fail, or too many waited"),
+            "hit": make.counter("inventory_cache_hits", "Regions found in memory"),
+            "miss": make.counter("inventory_cache_misses", "Regions that the inventory was asked for"),
+            "stale": make.counter("inventory_cache_stale", "Remembered regions served while the inventory failed"),
+            "ahead": make.counter("inventory_cache_refreshes", "Remembered regions asked for anew in the background"),
+            "refused": make.counter("inventory_refused", refused),
         }
-        self._inventory = histogram("inventory_request_duration_seconds", "Requests to the inventory")
-        self._lag = histogram("hub_lag_seconds", "By how much a worker's loop came too late to its ticks, ten a second")
-        self._greenlets = gauge("greenlets", "Greenlets that serve requests or are kept for the next", (), "livesum")
-        self._certificates = gauge(
+        self._inventory = make.histogram("inventory_request_duration_seconds", "Requests to the inventory")
+
+    def _make_configuration(self, make: _Maker) -> None:
+        self._certificates = make.gauge(
             "tls_certificate_not_after_timestamp_seconds",
             "The end of the certificate that is presented to clients (server), plugins (upstream) or A&AI (aai)",
             ("role",),
             "livemin",
         )
-        self._reloaded_at = gauge(
+        self._reloaded_at = make.gauge(
             "config_last_reload_success_timestamp_seconds", "When the configuration was last loaded", (), "livemin"
         )
-        self._reloaded = gauge(
+        self._reloaded = make.gauge(
             "config_last_reload_successful",
             "Whether all is as the files have it; 0: some of it is as before",
             (),
             "livemin",
         )
-        gauge("workers", "Workers that serve", (), "livesum").set(1)
-        labels = ("version", "framework", "python")
-        build = gauge("build_info", "What serves", labels, "livemax")
-        build.labels(version, framework, platform.python_version()).set(1)
-        self._children: dict[tuple[str, ...], Callable[[float], None]] = {}
+
+    def _make_worker(self, make: _Maker) -> None:
+        self._lag = make.histogram(
+            "hub_lag_seconds", "By how much a worker's loop came too late to its ticks, ten a second"
+        )
+        self._greenlets = make.gauge(
+            "greenlets", "Greenlets that serve requests or are kept for the next", (), "livesum"
+        )
+        make.gauge("workers", "Workers that serve", (), "livesum").set(1)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request to the API has been answered; `route` is a template."""
