@@ -17,11 +17,12 @@ from app.assembly.configured import Configured
 from app.assembly.limits import limits, supervision
 from app.assembly.shared import Shared
 from app.assembly.sources import Sources
-from app.assembly.telling import tell_bulkhead, tell_connections, tell_unset
-from app.assembly.worker import Framework, build
+from app.assembly.telling import tell
+from app.assembly.worker import Framework, Serving
 from app.conf.metrics import directory as metrics_directory
 from app.conf.reloading import begin
 from app.errors import ConfigurationError
+from app.net.loop import Loop
 from app.observability import logs, metrics
 from app.observability.once import Once
 from app.server.exporter import Exporter
@@ -30,7 +31,7 @@ from app.server.launcher import Launcher
 from app.server.listening import open_listener
 from app.server.sizing import size
 from app.server.slots import Slots
-from app.server.worker import Settings, Worker
+from app.server.worker import Served, Settings, Worker
 
 LOG = logging.getLogger(__name__)
 
@@ -59,17 +60,16 @@ def serve(
     address = listener.getsockname()[:2]
     LOG.info("%s", sizing.reason)
     LOG.info("version %s listens on %s port %d, framework %s", VERSION, *address, name)
-    tell_unset(conf)
-    tell_connections(conf)
-    tell_bulkhead(conf)
-    server_tls = configured.sources.tls.get("server")
-    settings = Settings(
-        limits(conf), (lambda: configured.sources.tls["server"].current.context) if server_tls else None
-    )
+    tell(conf)
+    own_tls = (lambda: configured.sources.tls["server"].current.context) if conf.tls.enabled else None
     with _metrics_directory(conf, address, len(slots.rows)) as directory:
         exporter = Exporter(listener, slots) if directory is not None else None
-        build_served = partial(build, configured, shared, slots, exporter.origin if exporter else None, framework)
-        workers = [Worker(listener, slots, slot, build_served, settings) for slot in slots.rows]
+        metrics_at = exporter.origin if exporter else None
+
+        def build(loop: Loop, slot: int) -> Served:
+            return Serving(configured, shared, slots, metrics_at, framework, loop, slot).served()
+
+        workers = [Worker(listener, slots, slot, build, Settings(limits(conf), own_tls)) for slot in slots.rows]
         others = [exporter] if exporter else []
         launcher = Launcher(slots, listener, supervision(conf), partial(_ended, shared))
         _reload_with(launcher, configured, shared.once)

@@ -13,7 +13,13 @@ from app.server import files
 LOG = logging.getLogger(__name__)
 
 
-def tell_connections(conf: cfg.ConfigOpts) -> None:
+def tell(conf: cfg.ConfigOpts) -> None:
+    _tell_unset(conf)
+    _tell_connections(conf)
+    _tell_bulkhead(conf)
+
+
+def _tell_connections(conf: cfg.ConfigOpts) -> None:
     limit = files.raise_limit()
     most = files.connections(conf.server.connections_max)
     if most < conf.server.connections_max:
@@ -26,7 +32,7 @@ UNSET: Mapping[str, str] = {
 }
 
 
-def tell_unset(conf: cfg.ConfigOpts) -> None:
+def _tell_unset(conf: cfg.ConfigOpts) -> None:
     for group, message in UNSET.items():
         if not conf[group].address:
             LOG.info("%s", message)
@@ -37,7 +43,7 @@ def tell_unset(conf: cfg.ConfigOpts) -> None:
         )
 
 
-def tell_bulkhead(conf: cfg.ConfigOpts) -> None:
+def _tell_bulkhead(conf: cfg.ConfigOpts) -> None:
     """A plugin's bulkhead that is no smaller than the ship is none."""
     most, waiting, all_of_them = conf.upstream.bulkhead_max, conf.upstream.bulkhead_waiting, conf.server.requests_max
     if not most or most + waiting >= all_of_them:

@@ -167,19 +167,6 @@ class Serving:
         )
 
 
-def build(
-    configured: Configured,
-    shared: Shared,
-    slots: Slots,
-    exporter: Origin | None,
-    framework: Framework,
-    loop: Loop,
-    slot: int,
-) -> Served:
-    """In a worker: everything that serves requests."""
-    return Serving(configured, shared, slots, exporter, framework, loop, slot).served()
-
-
 def _paths(probes: Iterable[str]) -> frozenset[bytes]:
     return frozenset(map(str.encode, probes))
 
