@@ -157,6 +157,7 @@ class Stage:
             "row": self.row,
             "fault": self.fault,
             "framework": self.framework,
+            "long": LONG,
             "hit": outcomes(hit),
             "others": outcomes(others),
             "others_longest": longest(others),

@@ -28,4 +28,6 @@ def test_what_was_seen_under_both_frameworks_is_told() -> None:
     ]
     (line,) = (line for line in render(records).splitlines() if f"`{name}`" in line)
     cells = "200: 0 / 9; 502 X: 3 / 2; replaced after 0.10 / 0.10 s | 200: 7 / 0 | 0.01 / 0.01 s | 0.3 / 0.3 s | 1 / 0"
+    assert "in their short form" in render(records)
+    assert "in their long form" in render([{**one, "long": True} for one in records])
     assert line == f"| {fault.format(times=3)} | {cells} | `{name}` |"
