@@ -19,7 +19,7 @@ from app.core.ids import new_id
 from app.errors import BrokerError, ClientGone, Forbidden, RequestTimeout, Unavailable
 from app.net.loop import WRITE, Loop
 from app.server.body import RequestBody
-from app.server.crowd import Crowd
+from app.server.crowd import Crowd, Place
 from app.server.download import AGAIN
 from app.server.exchange import Application, Environ, Exchange, refusal
 from app.server.limits import Limits
@@ -212,7 +212,7 @@ class Connection(Link):
         self._active = time.monotonic()
         environ = server.environ(head, body, self.peer)
         exchange = self._exchange = Exchange(self, head, body, environ, server.limits.drain)
-        self._move(None if body.complete else server.crowd.uploads)
+        self._move(self._place_served())
         exchange.close = exchange.close or server.draining or body.failed
         server.loop.run(self._serve, exchange)
         if self._exchange is exchange:
@@ -340,6 +340,10 @@ class Connection(Link):
             self._refuse(RequestTimeout("Send the whole request head in time."))
         else:
             self.close()
+
+    def _place_served(self) -> Place | None:
+        uploading = self._exchange is not None and not self._exchange.body.complete
+        return self._server.crowd.uploads if uploading else None
 
     def _on_close(self) -> None:
         self._server.lost(self)
