@@ -19,6 +19,7 @@ PROBES = ("/livez", "/readyz", "/startupz", "/healthz")
 
 @pytest.mark.parametrize("probe", PROBES)
 def test_a_probe_says_ok(broker: Process, probe: str) -> None:
+    until(lambda: broker.ask("GET", "/livez")[0] == 200)  # it listens before the last worker has begun
     status, headers, body = broker.ask("GET", probe)
     assert (status, body, headers.get_content_type()) == (200, b"ok", "text/plain")
     assert broker.ask("HEAD", probe)[0] == 200
