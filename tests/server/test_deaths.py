@@ -58,7 +58,7 @@ def test_workers_that_cannot_start_are_tried_ever_later_and_the_parent_heeds_its
     with started(ECHO, "2", env={"START": "fails"}) as process:
         process.read_until(r"worker 1 \(pid \d+\) exited with status 1 .*early for the 6th time.*starts in 0\.4 s")
         assert process.end() == 0
-    assert 12 <= sum("exited with status 1" in line for line in process.lines) <= 16
+    assert 12 <= sum("exited with status 1" in line for line in process.lines) <= 24  # hundreds, were they not slowed
 
 
 def test_a_worker_that_ends_by_itself_is_replaced_and_its_status_said() -> None:
