@@ -16,6 +16,7 @@ from pathlib import Path
 from app.assembly import serve
 from app.conf import load
 from app.errors import ConfigurationError
+from app.server.scratch import scratch_directory
 from app.simulators.processes import SimulatorProcess
 from app.simulators.regions import provider_plugins
 
@@ -53,7 +54,7 @@ def _lead(stack: ExitStack, host: str) -> None:
     """Start the simulators, and lead the broker to them by this process's environment."""
     password = secrets.token_urlsafe()
     run_dir = os.environ.get("BROKER_RUN_DIR") or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
-    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="multicloud-", dir=run_dir)))
+    directory = stack.enter_context(scratch_directory(Path(run_dir or tempfile.gettempdir()), "multicloud", "demo"))
     aai = stack.enter_context(SimulatorProcess("aai", "--host", host, "--username", "demo", password=password))
     plugin = stack.enter_context(SimulatorProcess("plugin", "--host", host))
     literal = f"[{host}]" if ":" in host else host

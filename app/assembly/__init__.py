@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from app.server.exporter import Exporter
 from app.server.held import hold_back
 from app.server.launcher import Launcher
 from app.server.listening import open_listener
+from app.server.scratch import scratch_directory
 from app.server.sizing import size
 from app.server.slots import Slots
 from app.server.worker import Served, Settings, Worker
@@ -101,22 +101,21 @@ def check_files(conf: cfg.ConfigOpts) -> None:
 
 @contextmanager
 def _metrics_directory(conf: cfg.ConfigOpts, address: tuple[str, int], workers: int) -> Iterator[Path | None]:
-    """One an address, so that brokers of one machine do not share it, and gone at the end; None with metrics off."""
+    """One of this broker's own, gone at the end; None with metrics off."""
     if not conf.metrics.enabled:
         yield None
         return
-    try:
-        directory = metrics_directory(conf.metrics.directory) / "{}:{}".format(*address)
-        metrics.prepare(directory, workers)
-    except OSError as error:
-        raise ConfigurationError(
-            f"metrics.directory cannot be written ({error.strerror or error}): set BROKER_METRICS_DIRECTORY to one "
-            "that can, or BROKER_METRICS_ENABLED to false"
-        ) from None
-    try:
+    with ExitStack() as stack:
+        try:
+            parent = metrics_directory(conf.metrics.directory)
+            directory = stack.enter_context(scratch_directory(parent, "{}:{}".format(*address), "metrics"))
+            metrics.prepare(directory, workers)
+        except OSError as error:
+            raise ConfigurationError(
+                f"metrics.directory cannot be written ({error.strerror or error}): set BROKER_METRICS_DIRECTORY to one "
+                "that can, or BROKER_METRICS_ENABLED to false"
+            ) from None
         yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _ended(shared: Shared, slot: int) -> None:

@@ -17,7 +17,7 @@ OPTS = (
     cfg.Opt(
         "directory",
         type=DIRECTORY,
-        help="Where the workers' files go, into a directory named by the address, which is removed at the end; unset: "
+        help="Where the workers' files go, into a directory of this broker's own, which is removed at the end; unset: "
         "/dev/shm/multicloud-metrics-UID where /dev/shm can be written, else multicloud-metrics-UID in the directory "
         "of temporary files.",
     ),

@@ -30,13 +30,10 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def prepare(directory: Path, workers: int = 1) -> None:
-    """In the bootstrap process: delete what a former run left, and nothing else, and point the library there.
+    """In the bootstrap process: point the library to a directory that is there and empty.
 
     Raises `OSError` where so many workers' files find no room.
     """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for left in (*directory.glob("*.db"), *directory.glob("*.sock")):
-        left.unlink()
     with tempfile.TemporaryFile(dir=directory) as probe:
         os.posix_fallocate(probe.fileno(), 0, workers * A_WORKERS)
     os.environ[DIRECTORY] = str(directory)

@@ -74,6 +74,8 @@ def test_what_finds_no_room_is_held_back_and_nothing_is_lost_when_there_is_again
 
 def test_a_directory_without_room_for_the_workers_is_an_error(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(metrics.DIRECTORY, "")
+    for name in ("one", "other"):
+        (small / name).mkdir()
     metrics.prepare(small / "one", 2)
     with pytest.raises(OSError, match="No space left"):
         metrics.prepare(small / "other", 3)
