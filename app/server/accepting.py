@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 
 from app.net.loop import READ, Loop
-from app.server.listening import refuse_new
+from app.server.listening import hear, refuse_new
 from app.server.slots import ACCEPTED, HELD, Slots
 
 LOG = logging.getLogger(__name__)
@@ -161,6 +161,8 @@ class Acceptor:
         self._slots.set(self._slot, HELD, self._held)
         self._slots.set(self._slot, ACCEPTED, self._total)
         sock.setblocking(False)
+        if self.closing:
+            hear(sock)
         self._accepted(sock, address[0] if isinstance(address, tuple) else "")
         return True
 

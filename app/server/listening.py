@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import logging
 import socket
-import struct
 
 from app.errors import ConfigurationError
 
@@ -18,16 +16,12 @@ DEFER_ACCEPT = 5
 UNSENT = 131072
 """Bytes that the kernel holds for a client that does not read, beyond what is on its way; else some 2 MB each."""
 
-SO_ATTACH_FILTER = 26
-"""Linux's number, which the socket module does not have."""
+IP_MINTTL, IPV6_MINHOPCOUNT = 21, 73
+"""Linux's numbers (ip(7), `linux/in6.h`), which the socket module does not have."""
 
-NO_NEW_ONES = (
-    (0x30, 0, 0, 13),  # the byte of TCP's flags (RFC 9293, 3.1)
-    (0x45, 0, 1, 0x02),  # SYN is set:
-    (0x06, 0, 0, 0),  # drop the segment
-    (0x06, 0, 0, 0xFFFFFFFF),  # else keep it
-)
-"""A filter of segments that come to a listening socket (classic BPF: code, jump if true, if false, operand)."""
+FARTHEST = 255
+"""Hops that a packet may have left at most; hosts begin with 64 or 128, and packets of less than the least are dropped
+(RFC 5082)."""
 
 
 def open_listener(host: str, port: int, backlog: int) -> socket.socket:
@@ -68,11 +62,23 @@ def accept_silent_ones(listener: socket.socket) -> None:
 
 def refuse_new(listener: socket.socket) -> None:
     """For all who share it: begin no more connections, so that those that have begun can all be accepted before the
-    socket is closed, which resets what waits there. Whoever comes now tries again a second later, and is refused."""
-    code = b"".join(struct.pack("HBBI", *instruction) for instruction in NO_NEW_ONES)
-    program = ctypes.create_string_buffer(code)
+    socket is closed, which resets what waits there. Whoever comes now tries again a second later, and is refused.
+
+    By a least count of hops, which Linux asks of a SYN, and not of what completes a handshake; a packet filter would
+    say it more plainly, but takes CAP_NET_ADMIN on newer kernels. An accepted connection inherits the count: `hear` it.
+    """
+    _set_least_hops(listener, FARTHEST)
+
+
+def hear(accepted: socket.socket) -> None:
+    """A connection that was accepted after `refuse_new`: what its client sends counts. What was dropped comes again."""
+    _set_least_hops(accepted, 0)
+
+
+def _set_least_hops(sock: socket.socket, least: int) -> None:
     try:
-        filter_ = struct.pack("HL", len(NO_NEW_ONES), ctypes.addressof(program))
-        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_)
-    except OSError as error:  # a kernel without such filters: who comes within a few microseconds is reset
-        LOG.debug("no filter for the listening socket: %s", error)
+        sock.setsockopt(socket.IPPROTO_IP, IP_MINTTL, least)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT, least)
+    except OSError as error:  # closed by its client; or a kernel without: who comes within a few microseconds is reset
+        LOG.debug("no least count of hops: %s", error)

@@ -16,6 +16,7 @@ from app.server.connection import Connection
 from app.server.crowd import Crowd
 from app.server.exchange import Application, Environ
 from app.server.limits import Limits
+from app.server.listening import hear
 from app.server.protocol import Head
 from app.server.slots import Slots
 
@@ -100,6 +101,8 @@ class Server:
         """After `announce`: accept no more, and close what is idle. `last`: nobody else accepts either, so what waits
         to be accepted is."""
         self._acceptor.close(last=last)
+        for connection in self._connections if last else ():  # accepted since another worker had come as far
+            hear(connection.sock)
         self.loop.every_tick.append(self._shed_idle)
         self._shed_idle()
 
