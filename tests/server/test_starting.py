@@ -50,6 +50,8 @@ def _fed(pipe: Path) -> bool:
         return False
     try:
         os.write(writer, b"[]")
+    except BrokenPipeError:  # it has closed in between
+        return False
     finally:
         os.close(writer)
     return True
