@@ -112,16 +112,19 @@ def environment(folder: Path, upstream: int, workers: int) -> dict[str, str]:
 
 
 @contextmanager
-def broker(folder: Path, framework: str, environ: dict[str, str]) -> Iterator[Served]:
-    """With everything on that it has by default: its access lines go to a file."""
+def broker(
+    folder: Path, framework: str, environ: dict[str, str], under: tuple[str, ...] = (), patience: float = 30
+) -> Iterator[Served]:
+    """With everything on that it has by default: its access lines go to a file. `under`: what runs it; `patience`:
+    seconds until it has to serve."""
     log = folder / f"{framework}.log"
     with log.open("wb") as out:
-        command = [sys.executable, "-m", "app", "serve"]
+        command = [*under, sys.executable, "-m", "app", "serve"]
         popen = subprocess.Popen(command, env={**environ, "WEB_FRAMEWORK": framework}, stdout=out, stderr=out)
     with ended(popen) as process:
         workers = int(environ["BROKER_SERVER_WORKERS"])
         serving = re.compile(r'"pid": (\d+), "message": "worker \d+ serves"')
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + patience
         while len(pids := serving.findall(log.read_text())) < workers:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"the broker did not start:\n{log.read_text()}")

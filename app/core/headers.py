@@ -46,7 +46,7 @@ VALID_ID = re.compile(rb"[!-~]{1,128}")
 def request_id(headers: Headers) -> str | None:
     """The client's own id for this request; one that is too long or not visible ASCII counts as none."""
     found = {key: value for name, value in headers if (key := name.lower()) in IDS}
-    for key in REQUEST_IDS:
+    for key in REQUEST_IDS if found else ():
         if key in found and VALID_ID.fullmatch(found[key]):
             return found[key].decode()
     return None

@@ -11,13 +11,16 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # prometheus_client reads the environment when it is imported: not before `prepare`
     from prometheus_client import Counter, Gauge, Histogram, Metric
+
+    from app.observability.reserved import Value
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -43,10 +46,9 @@ def use_slot(slot: int) -> None:
     """In the worker, before any metric is made: its files are the slot's."""
     from prometheus_client import values
 
-    from app.observability.reserved import ReservedDict
+    from app.observability.reserved import Values
 
-    values.MmapedDict = ReservedDict  # type: ignore[assignment,attr-defined]
-    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+    values.ValueClass = Values(os.environ[DIRECTORY], slot)
 
 
 def slot_ended(slot: int) -> None:
@@ -110,12 +112,32 @@ class _Maker:
         return Histogram(f"multicloud_{name}", text, labels, registry=self._registry, buckets=BUCKETS)
 
 
+class _Taken:
+    """A counter's and a histogram's children that count the same: requests, and the seconds that they took.
+
+    By the values themselves, which the library has no public name for: its `inc` and `observe` look each time whether
+    they may be called. `tests/observability/test_metrics.py` fails when its next version keeps them otherwise."""
+
+    __slots__ = ("_buckets", "_count", "_sum")
+
+    def __init__(self, counter: Counter, histogram: Histogram) -> None:
+        self._count: Value = counter._value
+        self._sum: Value = histogram._sum
+        self._buckets: list[Value] = histogram._buckets
+
+    def add(self, seconds: float) -> None:
+        self._count.inc(1.0)
+        self._sum.inc(seconds)
+        self._buckets[bisect_left(BUCKETS, seconds)].inc(1.0)
+
+
 class Metrics:
     """One worker's metrics; children are remembered by their labels, which saves a lookup by locks."""
 
     def __init__(self, version: str, framework: str) -> None:
         make = _Maker()
-        self._children: dict[tuple[str, ...], Callable[[float], None]] = {}
+        self._answered: dict[tuple[str, str, int], _Taken] = {}
+        self._sent: dict[tuple[str, int], _Taken] = {}
         self._make_requests(make)
         self._make_upstream(make)
         self._make_inventory(make)
@@ -190,21 +212,29 @@ class Metrics:
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request to the API has been answered; `route` is a template."""
-        method = method if method in METHODS else "other"
-        self._child(self._requests, "requests", method, route, str(status))(1)
-        self._child(self._durations, "durations", method, route)(seconds)
+        taken = self._answered.get((method, route, status))
+        if taken is None:
+            known = method if method in METHODS else "other"
+            counter, histogram = self._requests.labels(known, route, str(status)), self._durations.labels(known, route)
+            taken = _Taken(counter, histogram)
+            if known is method:
+                self._answered[method, route, status] = taken
+        taken.add(seconds)
 
     def upstream(self, plugin: str, status: int, seconds: float) -> None:
         """A plugin's response head has come, or with the status of our error, has not."""
-        self._child(self._upstream, "upstream", plugin, str(status))(1)
-        self._child(self._upstream_durations, "upstream_durations", plugin)(seconds)
+        taken = self._sent.get((plugin, status))
+        if taken is None:
+            counter, histogram = self._upstream.labels(plugin, str(status)), self._upstream_durations.labels(plugin)
+            taken = self._sent[plugin, status] = _Taken(counter, histogram)
+        taken.add(seconds)
 
     def retried(self) -> None:
         self._retries.inc()
 
     def not_sent(self, plugin: str, by: str) -> None:
         """`by`: circuit or bulkhead."""
-        self._child(self._not_sent, "not_sent", plugin, by)(1)
+        self._not_sent.labels(plugin, by).inc()
 
     def plugin(self, plugin: str, state: int, in_flight: int, waiting: int) -> None:
         """What a plugin's circuit is, and its requests."""
@@ -236,12 +266,3 @@ class Metrics:
 
     def inventory_asked(self, seconds: float) -> None:
         self._inventory.observe(seconds)
-
-    def _child(self, metric: Counter | Histogram, *key: str) -> Callable[[float], None]:
-        """The increment of a labelled child; `key` is the metric's name here and the labels' values."""
-        child = self._children.get(key)
-        if child is None:
-            labelled = metric.labels(*key[1:])
-            child = getattr(labelled, "observe", None) or labelled.inc  # type: ignore[union-attr]
-            self._children[key] = child
-        return child

@@ -4,23 +4,24 @@ The library makes them sparse, and a page that cannot be had when it is first to
 the process: on a full tmpfs every worker, at each request that counts something new. Here what is written was reserved
 before, and what finds no room is held back by its owner, who knows its value, until there is. To be imported after
 `metrics.prepare` only, as the library itself.
+
+A value is one of a worker's one thread, and its place in the file is looked up once: the library's takes a lock, looks
+for a fork and finds its place each time, which costs 8,000 instructions for the three values of a request, of 30,000.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import struct
 import time
+from collections.abc import Sequence
 
-from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 LOG = logging.getLogger(__name__)
 
 FIRST = 1 << 16
 """Bytes of a new file; the library's own number."""
-
-PAIR = struct.Struct("dd").pack
 
 RETRY = 10.0
 """Seconds until room is asked for again."""
@@ -43,12 +44,14 @@ class ReservedDict(MmapedDict):
         value: tuple[float, float] = super().read_value(key)  # type: ignore[no-untyped-call]
         return value
 
-    def write_value(self, key: str, value: float, timestamp: float) -> None:
-        position = self._positions.get(key)
-        if position is not None:  # the library's own way, without a second look: it is done some ten times a request
-            self._m[position : position + 16] = PAIR(value, timestamp)
-        elif self._fits(key):
-            super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call]
+    def place(self, key: str) -> tuple[memoryview[float], int] | None:
+        """The doubles of the file, and which of them is the key's; None where there is no room. It stays the key's when
+        the file grows, which maps it once more."""
+        if key not in self._positions:
+            if not self._fits(key):
+                return None
+            super().read_value(key)  # type: ignore[no-untyped-call]
+        return memoryview(self._m).cast("d"), self._positions[key] // 8
 
     def close(self) -> None:
         if self._there:
@@ -85,6 +88,63 @@ class ReservedDict(MmapedDict):
             self._retry_at = 0.0
             LOG.warning("metrics.directory has room again")
         return True
+
+
+class Value:
+    """A metric's value, as the library's metrics hold it."""
+
+    __slots__ = ("_cells", "_file", "_index", "_key", "_value")
+
+    def __init__(self, file: ReservedDict, key: str) -> None:
+        self._file = file
+        self._key = key
+        self._value = file.read_value(key)[0]
+        self._cells: memoryview[float] | None = None
+        self._index = 0
+        self._place()
+
+    def inc(self, amount: float) -> None:
+        self.set(self._value + amount)
+
+    def set(self, value: float, _: float | None = None) -> None:
+        self._value = value
+        if self._cells is not None:
+            self._cells[self._index] = value
+        else:
+            self._place()
+
+    def get(self) -> float:
+        return self._value
+
+    def _place(self) -> None:
+        place = self._file.place(self._key)
+        if place is not None:
+            self._cells, self._index = place
+            self._cells[self._index] = self._value
+
+
+class Values:
+    """The library's `ValueClass`: makes the values of one worker, in its files."""
+
+    def __init__(self, directory: str, slot: int) -> None:
+        self._directory = directory
+        self._slot = slot
+        self._files: dict[str, ReservedDict] = {}
+
+    def __call__(
+        self,
+        kind: str,
+        metric: str,
+        name: str,
+        labels: Sequence[str],
+        values: Sequence[str],
+        text: str,
+        multiprocess_mode: str = "",
+    ) -> Value:
+        file = f"{kind}_{multiprocess_mode}" if kind == "gauge" else kind
+        if file not in self._files:
+            self._files[file] = ReservedDict(os.path.join(self._directory, f"{file}_{self._slot}.db"))
+        return Value(self._files[file], mmap_key(metric, name, list(labels), list(values), text))
 
 
 def entry_size(key: str) -> int:

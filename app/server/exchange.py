@@ -36,6 +36,9 @@ STATUS = re.compile(r"[2-9][0-9]{2} [\t\x20-\x7e\x80-\xff]*")
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """RFC 9110, 5.6.2."""
 
+WHOLE = (list, tuple)
+"""What a body comes in that is known to its end."""
+
 _keys: dict[str, str] = {}
 _KEYS_LIMIT = 2048
 _KEY_LONGEST = 64
@@ -78,7 +81,7 @@ class Exchange:
         """Call the application and send its response whole; raises if it could not be sent whole."""
         iterable = application(self.environ, self.start_response)
         try:
-            if isinstance(iterable, list | tuple) and len(iterable) < 2 and not self.started:
+            if isinstance(iterable, WHOLE) and len(iterable) < 2 and not self.started:
                 self._send_only(iterable[0] if iterable else b"")
             else:
                 for piece in iterable:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from app.web import schemas
 from app.web.schemas import Schema
@@ -15,6 +16,8 @@ from app.web.schemas import Schema
 VERSIONS = ("v0", "v1")
 REGION: Mapping[str, str] = {"v0": "/{vim_id}", "v1": "/{cloud_owner}/{cloud_region_id}"}
 REST = "/{rest}"
+SEGMENTS = {version: path.count("/") for version, path in REGION.items()}
+REGION_TEMPLATES = {version: f"/{version}{path}{REST}" for version, path in REGION.items()}
 
 ANY = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH")
 """The methods that Swagger 2.0 can describe; every other one that llhttp knows is forwarded too."""
@@ -45,10 +48,15 @@ class Route:
     def own(self) -> bool:
         return self.handler != "forward"
 
-    @property
+    @cached_property
     def template(self) -> str:
         """The route's label in metrics."""
         return f"/{self.version}{self.path}"
+
+    @cached_property
+    def methods(self) -> tuple[str, ...]:
+        """Those of an own route; HEAD goes with GET."""
+        return tuple(method for name in self.operations for method in ((name, "HEAD") if name == "GET" else (name,)))
 
 
 @dataclass(frozen=True)
@@ -73,16 +81,11 @@ class RouteTable:
 
     def region_segments(self, version: str) -> int:
         """How many path segments name a region."""
-        return REGION[version].count("/")
+        return SEGMENTS[version]
 
     def region_template(self, version: str) -> str:
         """The label in metrics of everything that is forwarded."""
-        return f"/{version}{REGION[version]}{REST}"
-
-
-def allowed(route: Route) -> tuple[str, ...]:
-    """The methods of an own route; HEAD goes with GET."""
-    return tuple(method for name in route.operations for method in ((name, "HEAD") if name == "GET" else (name,)))
+        return REGION_TEMPLATES[version]
 
 
 def builtin() -> RouteTable:

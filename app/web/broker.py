@@ -13,7 +13,7 @@ from app.errors import ContentTooLarge, MethodNotAllowed, NotFound
 from app.inventory.model import Inventory
 from app.upstream.client import Client
 from app.upstream.forward import Forwarder
-from app.web.api import VERSIONS, Route, RouteTable, allowed
+from app.web.api import VERSIONS, Route, RouteTable
 from app.web.capacity import CapacityCheck, CapacitySettings, Gather
 from app.web.swagger import document
 from app.web.validation import Validation
@@ -66,9 +66,8 @@ class Broker:
     def own(self, route: Route, request: Request) -> Response:
         """One of the broker's own endpoints."""
         request.route = route.template
-        methods = allowed(route)
-        if request.method not in methods:
-            raise MethodNotAllowed(f"Use {' or '.join(methods)} here.", methods)
+        if request.method not in route.methods:
+            raise MethodNotAllowed(f"Use {' or '.join(route.methods)} here.", route.methods)
         return self._handlers[route.handler](route, request)
 
     def forward(self, version: str, names: Sequence[str], request: Request) -> Response:

@@ -181,7 +181,10 @@ class Call:
 
     def _start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
         self.status = int(status[:3])
-        if not any(name.lower() == "x-onap-requestid" for name, _ in headers):
+        for name, _ in headers:
+            if name.lower() == "x-onap-requestid":
+                break
+        else:
             headers.append((REQUEST_ID, self.request.request_id))
         return self._start_response(status, headers, exc_info)
 

@@ -83,13 +83,13 @@ def test_a_directory_without_room_for_the_workers_is_an_error(small: Path, monke
 
 
 def test_an_entry_is_as_long_as_the_library_makes_it(tmp_path: Path) -> None:
-    from app.observability.reserved import FIRST, ReservedDict, entry_size
+    from app.observability.reserved import FIRST, ReservedDict, Value, entry_size
 
     made = ReservedDict(str(tmp_path / "counter_0.db"))
     assert os.stat(tmp_path / "counter_0.db").st_size == FIRST
     for key in ("", "x", "seven77", "eight888", "ü" * 9, "y" * 70000):
         before = made._used
-        made.write_value(key, 1.5, 0.0)
+        Value(made, key).inc(1.5)
         assert made._used - before == entry_size(key)
         assert made.read_value(key) == (1.5, 0.0)
     assert os.stat(tmp_path / "counter_0.db").st_blocks * 512 == os.stat(tmp_path / "counter_0.db").st_size
