@@ -48,7 +48,8 @@ class ResolverSettings:
 
 
 class _Lookup:
-    """One that is under way or in line. The outcome: addresses, or why there are none."""
+    """One that is under way or in line. The outcome: addresses, or why there are none; a `RuntimeError` where there was
+    no thread to ask in."""
 
     __slots__ = ("begun", "key", "outcome", "waiters")
 
@@ -56,7 +57,7 @@ class _Lookup:
         self.key = key
         self.begun = now
         self.waiters: list[Waiter] = []
-        self.outcome: tuple[Address, ...] | OSError | UnicodeError | None = None
+        self.outcome: tuple[Address, ...] | OSError | UnicodeError | RuntimeError | None = None
 
 
 class Resolver:
@@ -115,6 +116,8 @@ class Resolver:
             self._wait(lookup, seconds)
             if self._lookups.get(key) is lookup:
                 raise UpstreamTimeout(f"The resolver did not find {key[0]} in time; check the name service.")
+            if isinstance(lookup.outcome, RuntimeError):
+                raise _unable(str(lookup.outcome))
             name = self._names[key]
         if name.addresses:
             return name.addresses
@@ -147,9 +150,7 @@ class Resolver:
         try:
             return Bell(self._loop, self._ended)
         except OSError as error:
-            raise Unavailable(
-                f"The broker can look up no name: {error.strerror}; send this request again later."
-            ) from None
+            raise _unable(error.strerror) from None
 
     def _begin(self, bell: Bell[_Lookup]) -> None:
         """As many of those in line as may be under way."""
@@ -159,7 +160,7 @@ class Resolver:
             try:
                 threading.Thread(target=_ask, args=(lookup, bell), name="resolver", daemon=True).start()
             except RuntimeError as error:  # there may be no more threads
-                lookup.outcome = OSError(None, str(error))
+                lookup.outcome = error
                 bell.ring(lookup)
 
     def _ended(self, lookups: list[_Lookup]) -> None:
@@ -179,6 +180,8 @@ class Resolver:
         before = self._names.get(lookup.key, Name())
         if isinstance(outcome, tuple) and outcome:
             after = found(outcome, now, kept)
+        elif isinstance(outcome, RuntimeError) and not before.addresses:
+            return  # it says nothing of the name: who asks next has it looked up
         else:
             absent = isinstance(outcome, UnicodeError) or getattr(outcome, "errno", None) in ABSENT
             why = getattr(outcome, "strerror", None) or str(outcome) or "no address"
@@ -206,6 +209,10 @@ def _tell(host: str, before: Name, after: Name) -> None:
         LOG.warning("%s is gone: the name service says for %d seconds that there is none", host, GONE)
     if before.failures and after.addresses and not after.failures:
         LOG.info("%s is found again", host)
+
+
+def _unable(why: str | None) -> Unavailable:
+    return Unavailable(f"The broker can look up no name: {why}; send this request again later.")
 
 
 def _literal(host: str, port: int) -> list[Address]:

@@ -64,6 +64,8 @@ class Place:
     started: float = 0.0
     due: float = 0.0
     """When the next one may start."""
+    refused: bool = False
+    """Whether the system gave no process when there was to be one."""
     until: float = NEVER
     """When it is killed."""
     killed: str = ""
