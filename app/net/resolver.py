@@ -34,6 +34,10 @@ that names which are known and hang leave room for others."""
 PATIENCE = 1.0
 """Seconds that a new answer is waited for where the last one is old."""
 
+UNUSED = 600.0
+"""Seconds beyond its time to be looked up anew after which a name is forgotten: nobody has asked for it, since a reload
+took its plugin away or moved it."""
+
 ABSENT = frozenset(getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name))
 """What the name service says of a name that is not there; all else says something of the name service."""
 
@@ -188,6 +192,11 @@ class Resolver:
             after = failed(before, why, now, kept, absent=absent)
         self._names[lookup.key] = after
         _tell(lookup.key[0], before, after)
+        self._forget_unused(now)
+
+    def _forget_unused(self, now: float) -> None:
+        for key in [key for key, name in self._names.items() if now - name.due > UNUSED and key not in self._lookups]:
+            del self._names[key]
 
 
 def _ask(lookup: _Lookup, bell: Bell[_Lookup]) -> None:
