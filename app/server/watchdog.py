@@ -60,7 +60,7 @@ as much at once, and to replace it is to cut what takes longer than the grace pe
 
 
 def bound(fresh: int, most: int) -> int:
-    """Bytes beyond which a worker is replaced that began to serve with `fresh` of them and is to have `most` at most."""
+    """Bytes beyond which a worker is replaced that began to serve with `fresh`, and is to have `most` at most."""
     return max(most, int(fresh * GROWTH))
 
 
