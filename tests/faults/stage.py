@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -185,13 +185,15 @@ def a_stage(
     others: Iterable[str] = OTHERS,
     workers: int = 2,
     hosts: Mapping[str, str] = {},
+    by: Sequence[str] = (),
     **env: str,
 ) -> Iterator[Stage]:
-    """With a broker of its own; `hosts` names plugins that it is to know by another host than 127.0.0.1."""
+    """With a broker of its own, which the command `by` becomes; `hosts` names plugins that it is to know by another
+    host than 127.0.0.1."""
     with ExitStack() as stack:
         one = stack.enter_context(Plugins(folder, ONE))
         sound = stack.enter_context(Plugins(folder, *others))
         env = {**scene_of(folder, {**one.ports, **sound.ports}, hosts), **env}
-        broker = stack.enter_context(a_broker(framework, workers, **env))
+        broker = stack.enter_context(a_broker(framework, workers, by, **env))
         until(lambda: serving(broker, workers))
         yield Stage(framework, env, broker, one, sound, row)
