@@ -191,14 +191,15 @@ def a_stage(
     workers: int = 2,
     hosts: Mapping[str, str] = {},
     by: Sequence[str] = (),
+    led: Callable[[Plugins, Plugins], Mapping[str, str]] = lambda *_: {},
     **env: str,
 ) -> Iterator[Stage]:
     """With a broker of its own, which the command `by` becomes; `hosts` names plugins that it is to know by another
-    host than 127.0.0.1."""
+    host than 127.0.0.1. What `led` makes of the plugins, once they are there, is of its environment too."""
     with ExitStack() as stack:
         one = stack.enter_context(Plugins(folder, ONE))
         sound = stack.enter_context(Plugins(folder, *others))
-        env = {**scene_of(folder, {**one.ports, **sound.ports}, hosts), **env}
+        env = {**scene_of(folder, {**one.ports, **sound.ports}, hosts), **led(one, sound), **env}
         broker = stack.enter_context(a_broker(framework, workers, by, **env))
         until(lambda: serving(broker, workers))
         yield Stage(framework, env, broker, one, sound, row)
