@@ -34,10 +34,11 @@ class Output:
 
     def unblock(self) -> None:
         """Where it is a pipe, take a description of our own of it (open(2)), which does not block: those with whom we
-        share the other notice nothing. A pipe that may not be opened, as one of another user's, blocks as it did."""
-        if not stat.S_ISFIFO(os.fstat(self._descriptor).st_mode):
-            return
+        share the other notice nothing. A pipe that may not be opened, as one of another user's, blocks as it did; where
+        there is no output at all, all lines are lost."""
         try:
+            if not stat.S_ISFIFO(os.fstat(self._descriptor).st_mode):
+                return
             own = os.open(f"/proc/self/fd/{self._descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return

@@ -121,6 +121,15 @@ def test_what_is_no_pipe_stays_as_it_is() -> None:
         assert stat.S_ISCHR(os.fstat(file.fileno()).st_mode)
 
 
+def test_where_there_is_no_output_nothing_fails() -> None:
+    closed = os.dup(0)
+    os.close(closed)
+    out = Output(closed)
+    out.unblock()
+    out(LINE)
+    assert out._lost == 1
+
+
 def test_a_record_that_is_none_is_told_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     lines: list[bytes] = []
     handler = Records(lines.append)
