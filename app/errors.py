@@ -224,6 +224,13 @@ class Unavailable(BrokerError):
         super().__init__(message, (("Retry-After", str(retry_after)),))
 
 
+class OutOfMemory(Unavailable):
+    """The system gives the worker no more memory (`MemoryError`)."""
+
+    def __init__(self) -> None:
+        super().__init__("The broker has no memory left for this request; send it again later.")
+
+
 class CircuitOpen(Unavailable):
     """A plugin has failed too often, and is left alone for a while."""
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +34,9 @@ class Process:
         self.lines: list[str] = []
         self._seen = 0
         self._more = threading.Condition()
+        self.reads = threading.Event()
+        """Whether what it prints is read; only a test that is about that clears it."""
+        self.reads.set()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -49,6 +52,7 @@ class Process:
             with self._more:
                 self.lines.append(line)
                 self._more.notify_all()
+            self.reads.wait()
         with self._more:
             self._more.notify_all()
 
@@ -130,12 +134,17 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
 
 @contextmanager
 def started(
-    *command: str, env: Mapping[str, str] = {}, listens: re.Pattern[str] = LISTENS, stdin: int = subprocess.DEVNULL
+    *command: str,
+    env: Mapping[str, str] = {},
+    listens: re.Pattern[str] = LISTENS,
+    stdin: int = subprocess.DEVNULL,
+    by: Sequence[str] = (),
 ) -> Iterator[Process]:
-    """Run a program until the end of the block; it is ready when it has said where it listens."""
+    """Run a program until the end of the block; it is ready when it has said where it listens. `by` is a command that
+    becomes it."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("BROKER_", "AAI_", "MSB_"))}
     popen = subprocess.Popen(
-        [sys.executable, *command],
+        [*by, sys.executable, *command],
         cwd=ROOT,
         env={**clean, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), **env},
         stdin=stdin,
@@ -149,6 +158,7 @@ def started(
         process.port = int(process.read_until(listens.pattern).group(2))
         yield process
     finally:
+        process.reads.set()
         if popen.poll() is None:
             popen.kill()
         popen.wait()
@@ -162,7 +172,7 @@ NO_BREAKER = {"BROKER_UPSTREAM_BREAKER_FAILURES": "0", "BROKER_UPSTREAM_BREAKER_
 
 
 @contextmanager
-def a_broker(framework: str = "django", workers: int = 1, **env: str) -> Iterator[Process]:
+def a_broker(framework: str = "django", workers: int = 1, by: Sequence[str] = (), **env: str) -> Iterator[Process]:
     """A broker of one's own, for tests that end it or configure it."""
     settings = {
         "WEB_FRAMEWORK": framework,
@@ -170,7 +180,7 @@ def a_broker(framework: str = "django", workers: int = 1, **env: str) -> Iterato
         "BROKER_SERVER_PORT": "0",
         "BROKER_SERVER_DRAIN_PAUSE": "0",
     }
-    with started("-m", "app", "serve", env={**settings, **env}) as process:
+    with started("-m", "app", "serve", env={**settings, **env}, by=by) as process:
         yield process
 
 

@@ -174,6 +174,7 @@ OPTS = (
         min=0,
         max=1048576,
         help="MiB in memory (resident) beyond which a worker is replaced: another one takes its place, then it ends "
-        "as in a drain; one at a time; 0: never.",
+        "as in a drain; one at a time; at least half as much again as a fresh worker holds (some 50), else that "
+        "counts; 0: never.",
     ),
 )

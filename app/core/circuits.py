@@ -27,7 +27,8 @@ class Circuits:
 
     def find(self, key: int, now: float) -> int:
         """Where a key's row begins; a new key gets one, if need be that of a circuit which is closed. No two share
-        one: with more than `ROWS` open circuits one is forgotten, so that its plugin is tried again."""
+        one: with more than `ROWS` open circuits the one whose time was over first is forgotten, so that its plugin is
+        tried again. Mostly it is one that nobody has tried since: a reload has taken it out of the map."""
         words, home = self.words, key % ROWS
         closed: int | None = None
         for number in range(home, home + ROWS):
@@ -39,7 +40,7 @@ class Circuits:
                 break
             if closed is None and not words[row + STATE] & LEVELS:
                 closed = row
-        row = home * WIDTH if closed is None else closed
+        row = min(range(0, ROWS * WIDTH, WIDTH), key=lambda row: words[row + STATE]) if closed is None else closed
         self.put(row, now, 0)
         words[row + KEY] = key
         return row

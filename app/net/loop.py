@@ -7,9 +7,10 @@ Everything here runs in one thread. A hub callback never blocks; a greenlet may,
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from eventlet import hubs
 from eventlet.hubs import hub as base
@@ -27,6 +28,9 @@ TICK = 0.1
 
 SPARE_GREENLETS = 256
 """Greenlets kept for the next requests: a new one costs an mmap and a munmap on CPython 3.11."""
+
+NO_MEMORY = os.EX_OSERR
+"""The exit status of a process that ends for want of memory."""
 
 T = TypeVar("T")
 
@@ -56,6 +60,8 @@ class Loop:
         """Those that run functions, or wait for the next."""
         self._spare: list[greenlet] = []
         self._due = time.monotonic() + TICK
+        self._squelch, self.hub.squelch_exception = self.hub.squelch_exception, self._failed
+        self.hub.squelch_timer_exception = self._timer_failed
         self.hub.schedule_call_global(TICK, self._tick)
 
     def listen(self, event: str, fileno: int, callback: Callable[[int], object]) -> object:
@@ -75,8 +81,9 @@ class Loop:
         if self._spare:
             self._spare.pop().switch(function, argument)
         else:
+            made = greenlet(self._work, self.hub.greenlet)
             self.greenlets += 1
-            greenlet(self._work, self.hub.greenlet).switch([(function, argument)])
+            made.switch([(function, argument)])
 
     def gather(self, functions: Sequence[Callable[[], T]], at_once: int, seconds: float) -> list[T | None]:
         """Run all in greenlets, at most `at_once` together, and return their results in order.
@@ -128,6 +135,17 @@ class Loop:
                 self._spare.append(getcurrent())
                 function, argument = self.hub.greenlet.switch()
         self.greenlets -= 1
+
+    def _failed(self, fileno: int, error: Any) -> None:
+        """From the hub: a callback has failed, so that its descriptor will not be listened to any more."""
+        if issubclass(error[0], MemoryError):
+            end_without_memory()
+        self._squelch(fileno, error)
+
+    def _timer_failed(self, _: object, error: Any) -> None:
+        if issubclass(error[0], MemoryError):
+            end_without_memory()
+        LOG.error("a timer failed", exc_info=error)
 
     def _tick(self) -> None:
         self.hub.schedule_call_global(TICK, self._tick)
@@ -205,6 +223,15 @@ class Waiter:
             self.wait(seconds, error)
         finally:
             self._loop.forget(listener)
+
+
+def end_without_memory() -> NoReturn:
+    """What failed for want of memory may have been the listening socket's, or have had somebody to wake, and more will:
+    this process ends, which gives back what it holds, and is replaced."""
+    try:
+        LOG.critical("this process has no memory left, and ends")
+    finally:
+        os._exit(NO_MEMORY)
 
 
 def _ignore(*_: object) -> None:

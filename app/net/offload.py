@@ -21,6 +21,7 @@ NICE = 10
 probe's p99 was 15 to 25 ms while passwords were verified, and 28 to 89 without this."""
 
 BUSY = "The broker verifies as many passwords as it can; send this request again later."
+NO_THREAD = "The broker cannot verify passwords: the system gives it no thread; send this request again later."
 
 
 class _Job:
@@ -69,8 +70,10 @@ class Offload:
             raise Unavailable(BUSY)
         job = _Job(function, Waiter(self._loop))
         queue.append(job)
-        self._begin()
         try:
+            self._begin()
+            if not self._threads:
+                raise Unavailable(NO_THREAD)
             job.waiter.wait(self._seconds, Unavailable(BUSY))
         finally:
             if not job.begun:

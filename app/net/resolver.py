@@ -34,6 +34,10 @@ that names which are known and hang leave room for others."""
 PATIENCE = 1.0
 """Seconds that a new answer is waited for where the last one is old."""
 
+UNUSED = 600.0
+"""Seconds beyond its time to be looked up anew after which a name is forgotten: nobody has asked for it, since a reload
+took its plugin away or moved it."""
+
 ABSENT = frozenset(getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name))
 """What the name service says of a name that is not there; all else says something of the name service."""
 
@@ -48,7 +52,8 @@ class ResolverSettings:
 
 
 class _Lookup:
-    """One that is under way or in line. The outcome: addresses, or why there are none."""
+    """One that is under way or in line. The outcome: addresses, or why there are none; a `RuntimeError` where there was
+    no thread to ask in."""
 
     __slots__ = ("begun", "key", "outcome", "waiters")
 
@@ -56,7 +61,7 @@ class _Lookup:
         self.key = key
         self.begun = now
         self.waiters: list[Waiter] = []
-        self.outcome: tuple[Address, ...] | OSError | UnicodeError | None = None
+        self.outcome: tuple[Address, ...] | OSError | UnicodeError | RuntimeError | None = None
 
 
 class Resolver:
@@ -115,6 +120,8 @@ class Resolver:
             self._wait(lookup, seconds)
             if self._lookups.get(key) is lookup:
                 raise UpstreamTimeout(f"The resolver did not find {key[0]} in time; check the name service.")
+            if isinstance(lookup.outcome, RuntimeError):
+                raise _unable(str(lookup.outcome))
             name = self._names[key]
         if name.addresses:
             return name.addresses
@@ -147,9 +154,7 @@ class Resolver:
         try:
             return Bell(self._loop, self._ended)
         except OSError as error:
-            raise Unavailable(
-                f"The broker can look up no name: {error.strerror}; send this request again later."
-            ) from None
+            raise _unable(error.strerror) from None
 
     def _begin(self, bell: Bell[_Lookup]) -> None:
         """As many of those in line as may be under way."""
@@ -159,7 +164,7 @@ class Resolver:
             try:
                 threading.Thread(target=_ask, args=(lookup, bell), name="resolver", daemon=True).start()
             except RuntimeError as error:  # there may be no more threads
-                lookup.outcome = OSError(None, str(error))
+                lookup.outcome = error
                 bell.ring(lookup)
 
     def _ended(self, lookups: list[_Lookup]) -> None:
@@ -179,12 +184,19 @@ class Resolver:
         before = self._names.get(lookup.key, Name())
         if isinstance(outcome, tuple) and outcome:
             after = found(outcome, now, kept)
+        elif isinstance(outcome, RuntimeError) and not before.addresses:
+            return  # it says nothing of the name: who asks next has it looked up
         else:
             absent = isinstance(outcome, UnicodeError) or getattr(outcome, "errno", None) in ABSENT
             why = getattr(outcome, "strerror", None) or str(outcome) or "no address"
             after = failed(before, why, now, kept, absent=absent)
         self._names[lookup.key] = after
         _tell(lookup.key[0], before, after)
+        self._forget_unused(now)
+
+    def _forget_unused(self, now: float) -> None:
+        for key in [key for key, name in self._names.items() if now - name.due > UNUSED and key not in self._lookups]:
+            del self._names[key]
 
 
 def _ask(lookup: _Lookup, bell: Bell[_Lookup]) -> None:
@@ -206,6 +218,10 @@ def _tell(host: str, before: Name, after: Name) -> None:
         LOG.warning("%s is gone: the name service says for %d seconds that there is none", host, GONE)
     if before.failures and after.addresses and not after.failures:
         LOG.info("%s is found again", host)
+
+
+def _unable(why: str | None) -> Unavailable:
+    return Unavailable(f"The broker can look up no name: {why}; send this request again later.")
 
 
 def _literal(host: str, port: int) -> list[Address]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -151,6 +152,9 @@ class Acceptor:
             sock, address = self._listener.accept()
         except BlockingIOError:
             self._away = 0
+            return False
+        except MemoryError:
+            self._failed(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
             return False
         except OSError as error:
             self._failed(error)

@@ -16,8 +16,8 @@ from greenlet import getcurrent, greenlet
 
 from app.core.headers import request_id as request_id_of
 from app.core.ids import new_id
-from app.errors import BrokerError, ClientGone, Forbidden, RequestTimeout, Unavailable
-from app.net.loop import WRITE, Loop
+from app.errors import BrokerError, ClientGone, Forbidden, OutOfMemory, RequestTimeout, Unavailable
+from app.net.loop import WRITE, Loop, end_without_memory
 from app.server.body import RequestBody
 from app.server.crowd import Crowd, Place
 from app.server.download import AGAIN
@@ -96,6 +96,9 @@ class Connection(Link):
         except AGAIN:
             self._listen()
             return
+        except MemoryError:
+            self._starved()
+            return
         except OSError as error:
             if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
                 LOG.info("TLS with %s failed: %s", self.peer, error.reason)
@@ -103,6 +106,8 @@ class Connection(Link):
             return
         try:
             self._received(data) if data else self._ended()
+        except MemoryError:
+            self._starved()
         except Exception:  # the edge of a hub callback: the hub would stop listening, and leave the connection open
             LOG.exception("a connection failed")
             self.abort()
@@ -112,6 +117,19 @@ class Connection(Link):
             rest, self._rest = self._rest, b""
             return rest
         return self.sock.recv(RECEIVE)
+
+    def _starved(self) -> None:
+        """There is no memory for what comes: a request that waits for its body is answered so, else the connection is
+        closed. What it holds is free again then; where no request is served, nothing will be."""
+        exchange = self._exchange
+        if exchange is None and not self._server.crowd.serving:
+            end_without_memory()
+        if exchange is None or not exchange.body.awaited:
+            self._lost()
+            return
+        self._stop_listening()
+        exchange.close = True
+        exchange.body.fail(OutOfMemory())
 
     def _await_space(self) -> None:
         """TLS has to send before it can read. While an answer is being written its writer waits for the socket, and

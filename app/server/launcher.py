@@ -37,6 +37,10 @@ REST = 4
 """Times as long as a reload has taken until the next one begins: who sends one SIGHUP after the other has what changed
 taken over all the same, and requests are served meanwhile."""
 
+AGAIN = 0.5
+"""Seconds until a process that the system refused is asked for again: that costs little, and who waits for one shall
+have it as soon as there is room."""
+
 AT_ONCE = 4096
 """Signals that a child takes note of together, at most: of each kind one is as good as many."""
 
@@ -156,9 +160,14 @@ class Launcher(service.ProcessLauncher):  # type: ignore[misc]  # oslo.service h
         try:
             place.begin(self._start_child(place.wrap), now)
         except OSError as error:  # no process or no memory to be had: what runs is not to suffer for it
-            wait = place.backoff.ended(0.0)
-            place.due = now + wait
-            LOG.error("%s cannot be started: %s; the next try is in %.1f s", place.name, error.strerror, wait)
+            place.due = now + AGAIN
+            if not place.refused:
+                LOG.error("%s cannot be started: %s; it is tried again every %g s", place, error.strerror, AGAIN)
+            place.refused = True
+            return
+        if place.refused:
+            LOG.warning("%s could be started at last", place)
+        place.refused = False
 
     def _start_child(self, wrap: Any) -> Any:
         """A signal waits until the child has handlers of its own: those that it inherits are its parent's."""

@@ -13,9 +13,9 @@ from typing import Any
 
 from app.server import stacks
 from app.server.respawn import Backoff
-from app.server.slots import PID, Slots
+from app.server.slots import FRESH_SIZE, PID, Slots
 from app.server.stacks import Stacks
-from app.server.watchdog import Looks, Verdict, Watch, heaviest
+from app.server.watchdog import Looks, Verdict, Watch, bound, heaviest
 
 LOG = logging.getLogger(__name__)
 
@@ -64,6 +64,8 @@ class Place:
     started: float = 0.0
     due: float = 0.0
     """When the next one may start."""
+    refused: bool = False
+    """Whether the system gave no process when there was to be one."""
     until: float = NEVER
     """When it is killed."""
     killed: str = ""
@@ -103,6 +105,7 @@ class Supervisor:
         self._weigh_at = 0.0
         self._grown: Place | None = None
         self._successor: Place | None = None
+        self._told_too_little = False
 
     def workers(self) -> list[Place]:
         return [place for place in self.places if place.row in self._slots.rows]
@@ -151,17 +154,31 @@ class Supervisor:
     def _find_grown(self, now: float) -> None:
         serving = {place.row: place for place in self.workers() if place.pid and self._serves(place)}
         resident = {row: memory(place.pid) for row, place in serving.items()}
-        row = heaviest(resident, self.settings.memory_max)
+        bounds = {row: self._bound(row) for row in serving}
+        row = heaviest(resident, bounds)
         successor = next((place for place in self.workers() if not (place.wanted or place.pid)), None)
         if row is None or successor is None:
             return
         grown = serving[row]
         LOG.warning(
             "%s holds %d MiB of memory, more than %d (worker_memory_max), after %.0f s: %s takes its place",
-            grown, resident[row] >> 20, self.settings.memory_max >> 20, now - grown.started, successor,
+            grown, resident[row] >> 20, bounds[row] >> 20, now - grown.started, successor,
         )  # fmt: skip
         self._grown, self._successor = grown, successor
         successor.wanted, successor.due, successor.backoff = True, now, Backoff()
+
+    def _bound(self, row: int) -> int:
+        """Of a worker that serves. That it is more than what was asked for is said once."""
+        fresh, most = self._slots.get(row, FRESH_SIZE), self.settings.memory_max
+        found = bound(fresh, most)
+        if found > most and not self._told_too_little:
+            self._told_too_little = True
+            LOG.error(
+                "worker_memory_max is %d MiB, which is too little: a worker holds %d when it begins to serve; one is "
+                "replaced beyond %d",
+                most >> 20, fresh >> 20, found >> 20,
+            )  # fmt: skip
+        return found
 
     def _serves(self, place: Place) -> bool:
         return self._slots.get(place.row, PID) == place.pid and self._slots.heard(place.row) > place.started

@@ -6,6 +6,8 @@ import os
 import signal
 from dataclasses import dataclass
 
+from app.net.loop import NO_MEMORY
+
 LIVED = 10.0
 """Seconds after which the end of a process says nothing of how the next one will fare."""
 
@@ -52,4 +54,6 @@ def hint(status: int) -> str:
         return " (perhaps for want of memory: see worker_memory_max, and the container's limit)"
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGBUS:
         return " (perhaps its metrics' directory is full)"
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status) == NO_MEMORY:
+        return " (for want of memory: see worker_memory_max, and its limits)"
     return ""

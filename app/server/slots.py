@@ -11,8 +11,9 @@ import mmap
 import os
 import time
 
-PID, HEARTBEAT, HELD, ACCEPTED, MISSED = range(5)
-"""The slot's worker writes the first four, the parent the last: whether a worker is missed where there is none."""
+PID, HEARTBEAT, HELD, ACCEPTED, FRESH_SIZE, MISSED = range(6)
+"""The slot's worker writes the first five, of which the last is how many bytes it held as it began to serve; the parent
+writes whether a worker is missed where there is none."""
 
 DRAINING, HURRIED, ENDS = range(3)
 """Of the row that the parent writes: whether the broker ends, whether it shall end at once, and from `ENDS` on how many

@@ -54,7 +54,17 @@ class Looks:
         return now - last > GAP
 
 
-def heaviest(resident: Mapping[int, int], most: int) -> int | None:
-    """Of processes by their bytes in memory the one that is furthest above `most`; None: none is."""
-    slot = max(resident, key=resident.__getitem__, default=None)
-    return slot if slot is not None and resident[slot] > most else None
+GROWTH = 1.5
+"""Times what it held as it began to serve that a worker may hold at least, whatever the bound: the next one would hold
+as much at once, and to replace it is to cut what takes longer than the grace period."""
+
+
+def bound(fresh: int, most: int) -> int:
+    """Bytes beyond which a worker is replaced that began to serve with `fresh`, and is to have `most` at most."""
+    return max(most, int(fresh * GROWTH))
+
+
+def heaviest(resident: Mapping[int, int], bounds: Mapping[int, int]) -> int | None:
+    """Of processes by their bytes in memory the one that is furthest above its bound; None: none is."""
+    above = {slot: held - bounds[slot] for slot, held in resident.items() if held > bounds[slot]}
+    return max(above, key=above.__getitem__, default=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import ssl
 import time
@@ -14,8 +15,9 @@ from oslo_service.backend.base import ServiceBase
 from app.net.loop import TICK, Loop, Waiter
 from app.server.exchange import Application
 from app.server.limits import Limits
+from app.server.places import memory
 from app.server.serving import Refused, Server
-from app.server.slots import Slots
+from app.server.slots import FRESH_SIZE, Slots
 
 LOG = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class Worker(ServiceBase):  # type: ignore[misc]  # oslo.service has no types
         loop = self._loop = Loop()
         self._drained = Waiter(loop)
         served = self._served = self._build(loop, self._slot)
+        self._slots.set(self._slot, FRESH_SIZE, memory(os.getpid()))
         self._slots.claim(self._slot)
         server = self._server = Server(
             loop,

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from app.core.addresses import Address
-from app.errors import BrokerError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
+from app.errors import BrokerError, OutOfMemory, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
 from app.net.loop import READ, Loop, Waiter
 from app.net.tls import Tls, end_tls
 from app.upstream.handshake import unwelcome
@@ -191,11 +191,13 @@ class UpstreamConnection:
             return
         except OSError as error:
             cut = error
+        except MemoryError:
+            self._fail(OutOfMemory())
         if self.on_idle_end is not None:  # in the pool: a close, or bytes that nobody asked for
             self.on_idle_end(self)
         elif data:
             self._received(data)
-        else:
+        elif self._error is None:
             self._ended(cut)
 
     def _received(self, data: bytes) -> None:
@@ -204,6 +206,9 @@ class UpstreamConnection:
             parser.feed(data)
         except UpstreamGarbled as error:
             self._fail(error)
+            return
+        except MemoryError:
+            self._fail(OutOfMemory())
             return
         if parser.pieces:
             for piece in parser.pieces:

@@ -45,6 +45,15 @@ def test_with_more_open_circuits_than_rows_one_is_forgotten_not_shared() -> None
     assert sum(is_open(circuits, number * WIDTH) for number in range(ROWS)) == ROWS - 1
 
 
+def test_it_is_the_one_whose_time_was_over_first() -> None:
+    """What a reload took out of the map, nobody opens again."""
+    circuits = Circuits()
+    for key in range(1, ROWS + 1):
+        circuits.put(circuits.find(key, 0.0), 4.0 if key == 300 else 5.0, 1)
+    gone = circuits.find(300, 0.0)
+    assert circuits.find(7 + ROWS, 9.0) == gone
+
+
 def test_a_new_state_has_free_places() -> None:
     circuits = Circuits()
     row = circuits.find(3, 0.0)

@@ -75,7 +75,7 @@ class Plugins:
         self._process.popen.send_signal(signal.SIGCONT)
 
     def posts(self) -> Counter[str]:
-        """How often each POST has come, by its id."""
+        """How often each POST has come, by the plugin's name and its id."""
         return Counter(self._log.read_text().split()) if self._log.exists() else Counter()
 
 

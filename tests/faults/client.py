@@ -7,6 +7,7 @@ import asyncio
 import json
 import re
 import select
+from collections.abc import Mapping
 
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n", re.IGNORECASE)
@@ -117,11 +118,11 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
 
-def outcome_of(status: int, body: bytes, expected: bytes, id_: str) -> str:
-    """What an answer is: its status, with the reason where it is an error of the broker's; another's if it does not
-    hold what was asked for."""
+def outcome_of(status: int, body: bytes, answers: Mapping[bytes, str], id_: str) -> str:
+    """What an answer is: its status, with the reason where it is an error of the broker's; of a 200 what `answers` says
+    of its body, and another's if that does not hold what was asked for."""
     if status == 200:
-        return "200" if body == expected else MIXED_UP
+        return answers.get(body, MIXED_UP)
     try:
         error = json.loads(body)["error"]
     except (ValueError, KeyError, TypeError):

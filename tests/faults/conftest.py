@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FRAMEWORKS
 from tests.faults.apart import apart
-from tests.faults.stage import Row, Stage, a_stage
+from tests.faults.stage import Row, Stage, a_stage, stages
 
 Staged = Callable[..., Stage]
 """Makes a stage for the test that asks, with what it says of `a_stage`."""
@@ -26,8 +25,8 @@ def row(request: pytest.FixtureRequest) -> Row:
 
 @pytest.fixture(scope="session")
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stage]]:
-    with ExitStack() as stack:
-        yield {name: stack.enter_context(a_stage(name, tmp_path_factory.mktemp(name))) for name in FRAMEWORKS}
+    with stages(tmp_path_factory.mktemp) as made:
+        yield made
 
 
 @pytest.fixture
@@ -39,6 +38,13 @@ def stage(_shared: dict[str, Stage], framework: str, row: Row) -> Stage:
 @pytest.fixture
 def isolated() -> Iterator[None]:
     """Namespaces of the row's own; asked for before `staged`, all that is started is in them."""
+    with apart():
+        yield
+
+
+@pytest.fixture(scope="module")
+def all_isolated() -> Iterator[None]:
+    """Namespaces of all rows of a file, and of the stages that they share."""
     with apart():
         yield
 

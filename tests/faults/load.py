@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
@@ -39,6 +39,10 @@ class Traffic:
     kept: bool = True
     fine: str = "200"
     life: int = 1_000_000
+    body: bytes | None = None
+    """What is sent with each request; None: with a POST one that no other has."""
+    answers: Mapping[bytes, str] | None = None
+    """Outcomes by the bodies of what is answered with 200; None: it is to be the plugin's for this very request."""
 
 
 def prefer(thread: int) -> None:
@@ -142,7 +146,7 @@ class Load:
     async def _try(
         self, traffic: Traffic, number: int, id_: str, connection: Connection | None, kept: deque[Connection]
     ) -> str:
-        body = b"of %b" % id_.encode() * 20 if traffic.method == "POST" else b""
+        body = _body(traffic, id_)
         try:
             if connection is None:
                 connection = await Connection.to(self.port, PATIENCE)
@@ -155,7 +159,14 @@ class Load:
             kept.append(connection)
         else:
             connection.close()
-        return outcome_of(status, answer, f"{traffic.name} {id_} ".encode() + body, id_)
+        answers = traffic.answers or {f"{traffic.name} {id_} ".encode() + body: "200"}
+        return outcome_of(status, answer, answers, id_)
+
+
+def _body(traffic: Traffic, id_: str) -> bytes:
+    if traffic.body is not None:
+        return traffic.body
+    return b"of %b" % id_.encode() * 20 if traffic.method == "POST" else b""
 
 
 def _taken(kept: deque[Connection]) -> Connection | None:

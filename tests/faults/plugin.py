@@ -2,8 +2,8 @@
 free one.
 
 It answers `NAME ID BODY`: its own name, the request's id and the request's body, so that an answer that went to
-another client would be seen. The id of each POST is appended to the file LOG before anything else is done with it: one
-that comes twice is seen even if this process is killed. On standard input it takes one mode a line, for the requests
+another client would be seen; a capacity check that there is room. `NAME/ID` of each POST is appended to the file LOG
+before anything else is done with it: one that comes twice is seen even if this process is killed. On standard input it takes one mode a line, for the requests
 that come from then on, and says `done` on standard output once it counts.
 """
 
@@ -21,6 +21,7 @@ ID = re.compile(rb"\r\nX-ONAP-RequestID: ([^\r]*)\r\n", re.IGNORECASE)
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n", re.IGNORECASE)
 GARBAGE = b"\x16\x03\x01 this is no HTTP\r\n\r\n" * 3
 BACKLOG = 512
+CHECK, ROOM = b"/capacity_check ", b'{"result": true}'
 
 DRIPS = 100
 """Pieces of an answer that comes slowly: of a GET's they are single bytes."""
@@ -113,8 +114,8 @@ class Plugin:
 
     def asked(self, connection: Connection, head: bytes, id_: bytes, body: bytes) -> None:
         if head.startswith(b"POST "):
-            os.write(self._log, id_ + b"\n")
-        content = b"%b %b %b" % (self.name, id_, body)
+            os.write(self._log, b"%b/%b\n" % (self.name, id_))
+        content = ROOM if CHECK in head.partition(b"\r\n")[0] else b"%b %b %b" % (self.name, id_, body)
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(content), content)
         ANSWERS[self.mode](self, connection, answer)
 

@@ -29,3 +29,8 @@ def until_replaced(broker: Process, gone: int) -> float:
     began = time.monotonic()
     until(lambda: len(workers := workers_of(broker)) == 2 and gone not in workers)
     return time.monotonic() - began
+
+
+def all_of(broker: Process) -> list[int]:
+    """The pids of all its processes."""
+    return [broker.popen.pid, *children(broker.popen.pid)]

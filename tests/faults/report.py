@@ -36,6 +36,21 @@ it holds what was asked for, by this very client. Figures are django's / pecan's
 |---|---|---|---|---|---|---|
 """
 
+ROWLESS = """
+## What has no row, and why
+
+- *Entropy used up*: that cannot be. The kernel makes whoever asks (`getrandom`) wait until it has seeded its generator,
+  early in its boot, and never again; since Linux 5.6 that is so of `/dev/random` too (random(7)).
+- *A disk that is full*: the broker writes its metrics, whose file system is a row, and standard output. With that on a
+  full device from the start on, `tests/server/test_output.py` has requests, a killed worker and the end in order.
+- *A loop that is blocked, a regular expression that runs away, a crash loop, orphans*: what clients see of them is that
+  of a worker stopped or killed. `tests/server/test_stalls.py` has the stacks in the log, `tests/server/test_deaths.py`
+  how a crash loop is slowed and said, and that orphans are reaped.
+- *A new file that is broken*, and each kind of file that is taken over: `tests/contract/test_reload.py`,
+  `tests/contract/test_reloads.py`.
+- *`docker stop`*: needs an engine: `tests/container/test_image.py`.
+"""
+
 Record = dict[str, Any]
 
 
@@ -52,7 +67,7 @@ def rows() -> dict[str, str]:
 def render(records: list[Record]) -> str:
     """The page."""
     form = "long" if records and all(one.get("long") for one in records) else "short"
-    return HEAD.format(form=form) + "".join(_row(name, fault, records) for name, fault in rows().items())
+    return HEAD.format(form=form) + "".join(_row(name, fault, records) for name, fault in rows().items()) + ROWLESS
 
 
 def _row(name: str, fault: str, records: list[Record]) -> str:

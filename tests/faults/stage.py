@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from tests.conftest import Process, a_broker, until
+from tests.conftest import FRAMEWORKS, Process, a_broker, until
 from tests.faults.actors import Plugins
 from tests.faults.load import Load, Traffic, mixed
 from tests.faults.verdict import CALM, May, Seen, longest, outcomes
@@ -20,7 +21,7 @@ LONG = os.environ.get("FAULTS") == "long"
 RECORDS = os.environ.get("FAULTS_RECORDS")
 """The folder for what the tests saw; unset: nothing is kept."""
 
-BEFORE, HELD, AFTER = (2.0, 8.0, 3.0) if LONG else (0.4, 1.2, 0.2)
+BEFORE, HELD, AFTER = (2.0, 8.0, 3.0) if LONG else (0.3, 1.0, 0.1)
 """Seconds of load before a fault, during it, and once all is as before."""
 
 RATE = 60.0 if LONG else 40.0
@@ -99,6 +100,10 @@ class Stage:
     def for_row(self, row: Row) -> Stage:
         """The same for another row."""
         return Stage(self.framework, self._env, self.broker, self.one, self.others, row)
+
+    def until_sound(self) -> None:
+        """Until requests to the plugin that went wrong are answered, whichever worker has them."""
+        until(lambda: all(self.broker.ask("GET", path_of(ONE))[0] == 200 for _ in range(10)))
 
     @contextmanager
     def another(self, workers: int = 2, **env: str) -> Iterator[Process]:
@@ -185,13 +190,23 @@ def a_stage(
     others: Iterable[str] = OTHERS,
     workers: int = 2,
     hosts: Mapping[str, str] = {},
+    by: Sequence[str] = (),
+    led: Callable[[Plugins, Plugins], Mapping[str, str]] = lambda *_: {},
     **env: str,
 ) -> Iterator[Stage]:
-    """With a broker of its own; `hosts` names plugins that it is to know by another host than 127.0.0.1."""
+    """With a broker of its own, which the command `by` becomes; `hosts` names plugins that it is to know by another
+    host than 127.0.0.1. What `led` makes of the plugins, once they are there, is of its environment too."""
     with ExitStack() as stack:
         one = stack.enter_context(Plugins(folder, ONE))
         sound = stack.enter_context(Plugins(folder, *others))
-        env = {**scene_of(folder, {**one.ports, **sound.ports}, hosts), **env}
-        broker = stack.enter_context(a_broker(framework, workers, **env))
+        env = {**scene_of(folder, {**one.ports, **sound.ports}, hosts), **led(one, sound), **env}
+        broker = stack.enter_context(a_broker(framework, workers, by, **env))
         until(lambda: serving(broker, workers))
         yield Stage(framework, env, broker, one, sound, row)
+
+
+@contextmanager
+def stages(folder: Callable[[str], Path], **options: Any) -> Iterator[dict[str, Stage]]:
+    """One of each framework, for all rows that leave it sound; `options` are those of `a_stage`."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(a_stage(name, folder(name), **options)) for name in FRAMEWORKS}

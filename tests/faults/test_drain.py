@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -32,10 +33,18 @@ def test_fault_drain(staged: Staged) -> None:
 
 
 def _drain(stage: Stage, stack: ExitStack) -> None:
-    """One broker after the other; the load's new connections go where readiness is not 503."""
-    broker = stage.broker
-    for _ in range(TIMES):
-        successor = stack.enter_context(stage.another(BROKER_SERVER_DRAIN_PAUSE="0.3"))
+    """One broker after the other; the load's new connections go where readiness is not 503. While one ends, the next
+    but one starts."""
+
+    def begin() -> Process:
+        return stack.enter_context(stage.another(BROKER_SERVER_DRAIN_PAUSE="0.3"))
+
+    broker, starter = stage.broker, stack.enter_context(ThreadPoolExecutor(1))
+    coming = starter.submit(begin)
+    for left in range(TIMES, 0, -1):
+        successor = coming.result()
+        if left > 1:
+            coming = starter.submit(begin)
         broker.popen.send_signal(signal.SIGTERM)
         while ready(broker):
             time.sleep(LOOK)

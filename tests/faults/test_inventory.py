@@ -22,12 +22,12 @@ UNTOLD = (502, 503, 504)
 """What a client may see whose region nobody remembers."""
 
 TIMES = {
-    "BROKER_INVENTORY_CACHE_TTL": "2",
+    "BROKER_INVENTORY_CACHE_TTL": "1",
     "BROKER_INVENTORY_NEGATIVE_TTL": "0.2",
     "BROKER_AAI_RESPONSE_TIMEOUT": "0.3",
     "BROKER_AAI_CONNECT_TIMEOUT": "0.3",
 }
-FAILS = max(HELD, 2.3)
+FAILS = max(HELD, 1.3)
 """Seconds, so that each region that is remembered has to be asked for anew meanwhile."""
 
 

@@ -10,23 +10,19 @@ from pathlib import Path
 import pytest
 
 from tests.faults.actors import Plugins
-from tests.faults.apart import POSSIBLE, cut_off, put_over
-from tests.faults.conftest import Staged
+from tests.faults.apart import POSSIBLE, cut_off, join_again, put_over
 from tests.faults.names import SERVER_FAILURE, NameServer
-from tests.faults.stage import ALL, ONE, Stage
+from tests.faults.stage import ALL, ONE, Row, Stage, stages
 
-pytestmark = [
-    pytest.mark.skipif(not POSSIBLE, reason="a network of one's own needs root, ip and nft"),
-    pytest.mark.usefixtures("isolated"),
-]
+pytestmark = pytest.mark.skipif(not POSSIBLE, reason="a network of one's own needs root, ip and nft")
 FAILED = (502, 503, 504, "cut")
 HOST, OTHER = "127.0.0.1", "127.0.0.2"
 HOSTS = {name: f"plugin-{name}.example." for name in ALL}
 
 
-@pytest.fixture
-def names(isolated: None, tmp_path: Path) -> Iterator[NameServer]:
-    resolv = tmp_path / "resolv.conf"
+@pytest.fixture(scope="module")
+def names(all_isolated: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NameServer]:
+    resolv = tmp_path_factory.mktemp("names") / "resolv.conf"
     resolv.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
     put_over(Path("/etc/resolv.conf"), resolv)
     server = NameServer(**{f"plugin_{name}": (HOST,) for name in ALL})
@@ -34,9 +30,19 @@ def names(isolated: None, tmp_path: Path) -> Iterator[NameServer]:
     server.close()
 
 
+@pytest.fixture(scope="module")
+def _both(names: NameServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stage]]:
+    with stages(tmp_path_factory.mktemp, hosts=HOSTS, BROKER_UPSTREAM_RESOLVE_INTERVAL="0.3") as made:
+        yield made
+
+
 @pytest.fixture
-def stage(names: NameServer, staged: Staged) -> Stage:
-    return staged(hosts=HOSTS, BROKER_UPSTREAM_RESOLVE_INTERVAL="0.3")
+def stage(_both: dict[str, Stage], names: NameServer, framework: str, row: Row) -> Stage:
+    """Before each row the plugins are where they were, whatever the one before did to their names."""
+    stage = _both[framework].for_row(row)
+    names.addresses = dict.fromkeys(names.addresses, (HOST,))
+    stage.until_sound()
+    return stage
 
 
 def test_fault_names_unanswered(stage: Stage, names: NameServer) -> None:
@@ -58,6 +64,7 @@ def test_fault_name_changed(stage: Stage, names: NameServer, tmp_path: Path) -> 
             names.addresses[b"plugin-one"] = (OTHER,)
 
         stage.play(stage.one.kill, elsewhere, sees=FAILED, back_within=3)
+    stage.one.start()
 
 
 def test_fault_name_of_two_addresses(stage: Stage, names: NameServer, tmp_path: Path) -> None:
@@ -66,3 +73,4 @@ def test_fault_name_of_two_addresses(stage: Stage, names: NameServer, tmp_path: 
     with Plugins(tmp_path, ONE, host=OTHER, port=port):
         names.addresses[b"plugin-one"] = (HOST, OTHER)
         stage.play(partial(cut_off, port, HOST), lambda: None, sees=FAILED, held=0, back_within=4)
+    join_again()

@@ -48,11 +48,15 @@ def _two_places(staged: Staged, folder: Path) -> Iterator[tuple[Stage, Mounted, 
     """A stage whose map leads to one of two places where the plugin `one` is, in turn."""
     folder.mkdir()
     with Plugins(folder, ONE) as other:
-        stage = staged()
-        maps = [map_of({**plugins.ports, **stage.others.ports}) for plugins in (stage.one, other)]
-        mounted = Mounted(folder / "mounted", *maps)
-        with stage.another(BROKER_PLUGINS_MAP_FILE=str(mounted.path)) as stage.broker:
-            yield stage, mounted, other
+        found: list[Mounted] = []
+
+        def led(one: Plugins, others: Plugins) -> dict[str, str]:
+            found.append(
+                Mounted(folder / "mounted", *(map_of({**here.ports, **others.ports}) for here in (one, other)))
+            )
+            return {"BROKER_PLUGINS_MAP_FILE": str(found[0].path)}
+
+        yield staged(led=led), found[0], other
 
 
 def _served_by(plugins: Plugins) -> None:

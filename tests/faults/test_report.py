@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tests.faults.report import PAGE, render, rows
+from tests.conftest import ROOT
+from tests.faults.report import PAGE, ROWLESS, render, rows
 
 
 def test_the_page_has_each_row_and_no_other() -> None:
@@ -17,6 +18,13 @@ def test_the_page_names_the_faults_as_the_tests_do() -> None:
     for name, fault in rows().items():
         told = re.escape(fault).replace(r"\{times\}", r"\w+")
         assert re.search(rf"^\| {told} \| .* \| `{name}` \|$", page, re.MULTILINE), name
+
+
+def test_the_page_ends_with_what_has_no_row() -> None:
+    assert PAGE.read_text().endswith("|\n" + ROWLESS)
+    named = re.findall(r"`(tests/[\w/.]+)`", ROWLESS)
+    assert named
+    assert not [path for path in named if not (ROOT / path).exists()]
 
 
 def test_what_was_seen_under_both_frameworks_is_told() -> None:

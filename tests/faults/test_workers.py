@@ -99,3 +99,4 @@ def test_fault_worker_out_of_memory(staged: Staged) -> None:
         stage.facts["replaced_after"] = time.monotonic() - began
 
     stage.play(grow, lambda: None, who=ALL, held=0, back_within=0, others_within=1)
+    assert 'restarts_total{reason="memory"} 1.0' in stage.broker.ask("GET", "/metrics")[2].decode()

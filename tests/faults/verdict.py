@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tests.faults.load import Sample
 
@@ -36,7 +37,7 @@ class Seen:
     ended: float
     may: May = field(default_factory=May)
 
-    @property
+    @cached_property
     def calm(self) -> float:
         """When it began to be as before: from here on, a full second saw only fine answers."""
         return calm_from(self.samples, self.ended)
@@ -46,7 +47,7 @@ class Seen:
         """Seconds from the fault's end."""
         return max(self.calm - self.ended, 0.0)
 
-    @property
+    @cached_property
     def during(self) -> list[Sample]:
         """Those that the fault may have touched: under way when it began, or begun until it was as before."""
         return [one for one in self.samples if one.ended >= self.made and one.began <= self.calm]

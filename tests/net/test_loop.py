@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import socket
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import eventlet
 import pytest
+from eventlet import hubs
 from greenlet import GreenletExit, getcurrent
 
 from app.errors import ClientGone
-from app.net.loop import READ, TICK, Loop, Waiter
+from app.net.loop import NO_MEMORY, READ, TICK, Loop, Waiter
 
 
 @pytest.fixture(scope="module")
@@ -370,3 +373,25 @@ def test_greenlets_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     turn(loop, partial(loop.run, gate, 4))
     assert loop.greenlets == 2
     turn(loop, gate.open)
+
+
+@pytest.mark.parametrize("where", ["listener", "timer"])
+def test_what_fails_in_the_hub_for_want_of_memory_ends_the_process(where: str) -> None:
+    """A worker that is deaf, or has forgotten to wake somebody, looks sound to everybody else."""
+    with warnings.catch_warnings(action="ignore"):  # the child only runs a hub of its own
+        pid = os.fork()
+    if not pid:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        hubs.use_hub()
+        loop, reading = Loop(), os.eventfd(1, os.EFD_NONBLOCK)
+        if where == "timer":
+            loop.later(0, _starved)
+        else:
+            loop.listen(READ, reading, _starved)
+        Waiter(loop).within(10)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == NO_MEMORY
+
+
+def _starved(*_: object) -> None:
+    raise MemoryError

@@ -172,7 +172,7 @@ def test_where_the_system_gives_no_thread_none_is_lost_for_later(
         if threads:
             assert offload.run(threading.get_ident, "a") == found[0]
         else:
-            with pytest.raises(Unavailable):
+            with pytest.raises(Unavailable, match="no thread"):
                 offload.run(threading.get_ident, "a")
     assert (offload._busy, dict(offload._queues)) == (0, {})
     monkeypatch.undo()

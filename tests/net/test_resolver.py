@@ -15,7 +15,7 @@ from app.core.names import GONE, OLD
 from app.errors import BrokerError, Unavailable, UpstreamRefused, UpstreamTimeout
 from app.net import resolver
 from app.net.loop import Loop
-from app.net.resolver import AT_ONCE, Resolver, ResolverSettings
+from app.net.resolver import AT_ONCE, UNUSED, Resolver, ResolverSettings
 
 INET, INET6 = socket.AF_INET, socket.AF_INET6
 KEPT = ResolverSettings().interval
@@ -262,12 +262,12 @@ def test_where_no_thread_is_to_be_had_the_look_up_fails(
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", none)
-        with pytest.raises(UpstreamRefused, match="new thread"):
-            found(asked, "other")
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="new thread"):
+                found(asked, "other")
         names.now += KEPT
         assert found(asked) == ["10.0.0.1"]
         quiet(asked)
-    names.now += KEPT
     assert found(asked, "other") == ["10.0.0.1"]
 
 
@@ -282,6 +282,27 @@ def test_where_no_descriptor_is_to_be_had_it_is_the_brokers_fault(
         with pytest.raises(Unavailable, match="Too many open files"):
             found(asked)
     assert found(asked) == ["10.0.0.1"]
+
+
+def test_a_name_that_nobody_asks_for_any_more_is_forgotten(asked: Resolver, names: Names) -> None:
+    for number in range(50):
+        found(asked, f"once{number}")
+    for _ in range(int(UNUSED / KEPT) + 2):
+        names.now += KEPT
+        asked.known("once7", 80)
+        found(asked, "always")
+        quiet(asked)
+    assert set(asked._names) == {("always", 80), ("once7", 80)}
+
+
+def test_a_name_that_is_asked_for_again_after_long_is_not_forgotten_meanwhile(asked: Resolver, names: Names) -> None:
+    """It is looked up, which hangs, as another's look-up ends."""
+    found(asked, "late")
+    names.now += KEPT + UNUSED + 1
+    names.hangs = lambda host: host == "late"
+    (thread,) = started(1, lambda _: found(asked, "late", seconds=0.2))
+    found(asked, "other")
+    assert thread.wait() == ["10.0.0.1"]
 
 
 # Many.

@@ -22,6 +22,7 @@ warnings.filterwarnings("ignore", message="(?s).*Eventlet is deprecated")
 
 from app.net import tls  # noqa: E402
 from app.net.loop import Loop, Waiter  # noqa: E402
+from app.server.connection import Connection  # noqa: E402
 from app.server.launcher import Launcher  # noqa: E402
 from app.server.limits import Limits  # noqa: E402
 from app.server.listening import open_listener  # noqa: E402
@@ -86,6 +87,10 @@ def application(environ, start_response) -> Iterable[bytes]:  # noqa: C901  one 
     if path == "/injected":
         start_response("200 OK", [("X", "a\r\nSet-Cookie: b")])
         return [b"body"]
+    if path == "/starve":
+        Connection._next_bytes = starved
+        start_response("200 OK", [])
+        return [b""]
     if path == "/raise":
         raise RuntimeError("as asked")
     if path == "/big":
@@ -143,6 +148,10 @@ def fail_to_fork() -> None:
 
 
 waiters: list[Waiter] = []
+
+
+def starved(_: Connection) -> bytes:
+    raise MemoryError
 
 
 def waiting() -> Iterable[bytes]:

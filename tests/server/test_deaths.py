@@ -72,11 +72,27 @@ def test_a_worker_that_ends_by_itself_is_replaced_and_its_status_said() -> None:
         assert process.end() == 0
 
 
+def test_a_worker_that_cannot_even_read_for_want_of_memory_ends_and_is_replaced() -> None:
+    """It serves nothing whose end would give any back."""
+    with started(ECHO, "1") as process:
+        until(lambda: _serving(process) == 1)
+        (worker,) = children(process.popen.pid)
+        assert process.ask("GET", "/starve")[0] == 200
+        process.read_until(rf"worker 0 \(pid {worker}\) exited with status 71 \(for want of memory: .* starts now")
+        until(lambda: _serving(process) == 2)
+        assert process.ask("GET", "/")[2] == b"hello"
+        assert process.end() == 0
+
+
 def test_where_no_process_is_to_be_had_the_parent_tries_again() -> None:
+    """Each place that waits for one says so once."""
     with started(ECHO, "2", env={"FORKS_FAIL": "5"}) as process:
-        process.read_until("cannot be started: Resource temporarily unavailable; the next try is in")
         until(lambda: _serving(process) == 2)
         assert process.end() == 0
+    said = [line for line in process.lines if "cannot be started" in line]
+    assert len(said) == 2
+    assert all("Resource temporarily unavailable; it is tried again every 0.5 s" in line for line in said)
+    assert sum("could be started at last" in line for line in process.lines) == 2
 
 
 def test_what_a_containers_first_process_inherits_is_reaped() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 
-import pytest
-
-from app.observability.logs import Output
 from tests.conftest import LISTENS, ROOT, Process, children, until
 
 
@@ -49,12 +47,36 @@ def _silent(popen: subprocess.Popen[str], port: int) -> Process:
     return broker
 
 
-def test_a_record_that_cannot_be_written_is_lost_and_other_errors_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with open("/dev/full", "w", buffering=1) as full:
-        handler = Output(full)
-        handler.handle(logging.makeLogRecord({"msg": "lost"}))
-        assert capsys.readouterr().err == ""
-        handler.handle(logging.makeLogRecord({"msg": "%d", "args": ("no number",)}))
-        assert "TypeError" in capsys.readouterr().err
-        handler.close()
-        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
+def test_a_disk_that_is_full_of_logs_costs_no_request(framework: str) -> None:
+    """From the start on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    env = {
+        **os.environ,
+        "WEB_FRAMEWORK": framework,
+        "BROKER_SERVER_PORT": str(port),
+        "BROKER_SERVER_WORKERS": "2",
+        "BROKER_SERVER_DRAIN_PAUSE": "0",
+    }
+    with open("/dev/full", "wb") as full:
+        popen = subprocess.Popen(
+            [sys.executable, "-m", "app", "serve"], cwd=ROOT, env=env, text=True, stdout=full, stderr=subprocess.PIPE
+        )
+    with popen:
+        assert popen.stderr is not None
+        broker = _silent(popen, port)
+        until(lambda: _lives(broker))
+        before = children(popen.pid)
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: before[0] not in children(popen.pid) and len(children(popen.pid)) == 3 and _lives(broker))
+        assert {broker.ask("GET", "/api/multicloud/v0/vim_types")[0] for _ in range(50)} == {200}
+        assert broker.ask("GET", "/api/multicloud/v0/no-region/x")[0] == 400  # which the log tells more of
+        popen.terminate()
+        assert popen.wait(20) == 0
+        assert popen.stderr.read() == ""
+
+
+def _lives(broker: Process) -> bool:
+    with contextlib.suppress(OSError):
+        return broker.ask("GET", "/livez")[0] == 200
+    return False

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from app.net.loop import NO_MEMORY
 from app.server.respawn import AT_ONCE, FIRST, LIVED, LONGEST, Backoff, hint, how
 
 
@@ -36,6 +37,7 @@ def test_the_wait_has_an_end() -> None:
     [
         (0, "exited with status 0", ""),
         (3 << 8, "exited with status 3", ""),
+        (NO_MEMORY << 8, "exited with status 71", "memory"),
         (signal.SIGKILL, "was killed by SIGKILL", "memory"),
         (signal.SIGSEGV | 0x80, "was killed by SIGSEGV", ""),
         (signal.SIGBUS, "was killed by SIGBUS", "metrics"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.server.watchdog import GAP, Looks, Verdict, Watch, heaviest
+from app.server.watchdog import GAP, Looks, Verdict, Watch, bound, heaviest
 
 NONE, ASK, RECOVERED, KILL = Verdict.NONE, Verdict.ASK, Verdict.RECOVERED, Verdict.KILL
 
@@ -45,4 +45,13 @@ def test_who_has_not_run_itself_has_heard_nobody() -> None:
     [({}, None), ({0: 10, 1: 20}, None), ({0: 101, 1: 20}, 0), ({0: 101, 1: 300, 2: 102}, 1), ({0: 100}, None)],
 )
 def test_of_those_that_have_grown_the_heaviest_goes_first(resident: dict[int, int], expected: int | None) -> None:
-    assert heaviest(resident, 100) == expected
+    assert heaviest(resident, dict.fromkeys(resident, 100)) == expected
+
+
+def test_the_heaviest_is_the_one_that_is_furthest_above_its_own_bound() -> None:
+    assert heaviest({0: 300, 1: 200, 2: 90}, {0: 250, 1: 100, 2: 100}) == 1
+
+
+@pytest.mark.parametrize(("fresh", "expected"), [(0, 90), (60, 90), (61, 91), (100, 150)])
+def test_whoever_has_not_grown_by_half_is_within_its_bound(fresh: int, expected: int) -> None:
+    assert bound(fresh, 90) == expected
