@@ -1,4 +1,4 @@
-"""Programs that are measured: started in a process group of their own, looked at through /proc, ended without a rest."""
+"""Programs that are measured: each in a process group of its own, looked at through /proc, ended without a rest."""
 
 from __future__ import annotations
 
@@ -108,13 +108,13 @@ def running(
         program.end()
 
 
-def wait_until(program: Program, ready: Callable[[], bool], what: str) -> None:
-    """Raises `NotStartedError`."""
+def wait_until(program: Program, ready: Callable[[], bool], what: str, every: float = 0.02) -> None:
+    """Looks every so many seconds; raises `NotStartedError`."""
     deadline = time.monotonic() + START
     while not ready():
         if program.ended or time.monotonic() > deadline:
             raise NotStartedError(f"{what} did not start:\n{program.last_lines()}")
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def listens(port: int) -> bool:

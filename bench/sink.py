@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
-from typing import BinaryIO
+from io import BufferedReader
 
 LENGTH = re.compile(rb"^content-length:\s*(\d+)", re.IGNORECASE | re.MULTILINE)
 CHUNKED = re.compile(rb"^transfer-encoding:\s*chunked", re.IGNORECASE | re.MULTILINE)
@@ -22,20 +22,20 @@ ANSWER = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Len
 def serve(connection: socket.socket) -> None:
     """Until it is closed."""
     piece = memoryview(bytearray(BUFFER))
-    with connection, connection.makefile("rb", buffering=BUFFER) as stream, suppress(ConnectionError):
+    with connection, BufferedReader(socket.SocketIO(connection, "r"), BUFFER) as stream, suppress(ConnectionError):
         while head := _head(stream):
             body = b'{"bytes": %d}' % _body(stream, head, piece)
             connection.sendall(ANSWER % (len(body), body))
 
 
-def _head(stream: BinaryIO) -> bytes:
+def _head(stream: BufferedReader[socket.SocketIO]) -> bytes:
     lines = []
     while (line := stream.readline()) not in (b"\r\n", b""):
         lines.append(line)
     return b"".join(lines)
 
 
-def _body(stream: BinaryIO, head: bytes, piece: memoryview) -> int:
+def _body(stream: BufferedReader[socket.SocketIO], head: bytes, piece: memoryview) -> int:
     if found := LENGTH.search(head):
         return _drop(stream, int(found[1]), piece)
     if not CHUNKED.search(head):
@@ -48,10 +48,10 @@ def _body(stream: BinaryIO, head: bytes, piece: memoryview) -> int:
     return got
 
 
-def _drop(stream: BinaryIO, size: int, piece: memoryview) -> int:
+def _drop(stream: BufferedReader[socket.SocketIO], size: int, piece: memoryview) -> int:
     left = size
     while left:
-        count = stream.readinto1(piece[:left])  # type: ignore[attr-defined]  of BufferedReader
+        count = stream.readinto1(piece[:left])
         if not count:
             raise ConnectionError("the body ends early")
         left -= count

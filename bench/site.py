@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +117,8 @@ def site(folder: Path) -> Iterator[Site]:
         sink = free_port()
         program = stack.enter_context(running([sys.executable, "-m", "bench.sink", str(sink)], folder / "sink.log"))
         wait_until(program, lambda: listens(sink), "the sink")
-        yield Site(folder, upstream, sink, _map(folder, upstream, sink), _regions(folder))
+        map_file = plugin_map(folder, {"vmware": upstream, "titanium_cloud": sink})
+        yield Site(folder, upstream, sink, map_file, _regions(folder))
 
 
 @contextmanager
@@ -154,11 +155,12 @@ def _upstream(folder: Path) -> Iterator[int]:
         yield port
 
 
-def _map(folder: Path, upstream: int, sink: int) -> Path:
-    """The product's own, with endpoints: vim_types answers what it does by default."""
+def plugin_map(folder: Path, ports: Mapping[str, int]) -> Path:
+    """The product's own map, so that vim_types answers what it does by default, with endpoints for some types."""
     document = json.loads((ROOT / "app" / "data" / "provider-plugin.json").read_text())
-    document["vmware"]["versions"]["4.0"]["endpoint"] = f"http://127.0.0.1:{upstream}"
-    document["titanium_cloud"]["endpoint"] = f"http://127.0.0.1:{sink}"
+    for name, port in ports.items():
+        for place in (document[name], *document[name]["versions"].values()):
+            place["endpoint"] = f"http://127.0.0.1:{port}"
     path = folder / "provider-plugin.json"
     path.write_text(json.dumps(document))
     return path

@@ -38,8 +38,9 @@ def main() -> None:
         if method == "put":
             _send(sock, int(size))
         head, got = _receive(sock)
-    if OK[method] not in head.partition(b"\r\n")[0]:
-        raise SystemExit(f"answered {head.partition(b'\r\n')[0].decode('latin-1')}")
+    status = head.partition(b"\r\n")[0]
+    if OK[method] not in status:
+        raise SystemExit(f"answered {status.decode('latin-1')}")
     if method == "get" and got != int(size):
         raise SystemExit(f"{got} bytes came instead of {size}")
     print(f"{time.monotonic() - began:.6f} seconds")

@@ -22,10 +22,10 @@ NOT_2XX = re.compile(r"Non-2xx or 3xx responses: (\d+)")
 ERRORS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
 
 
-def wrk(url: str, connections: int, seconds: float, body: bytes | None = None, script: Path | None = None) -> Said:
+def wrk(url: str, connections: int, seconds: int, body: bytes | None = None, script: Path | None = None) -> Said:
     """With a body they are POSTs; a script makes other requests. Raises `GaveUpError`."""
     script = POST if body is not None else script
-    command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds:g}s", "--timeout", f"{WAIT}s", "--latency"]
+    command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", f"{WAIT}s", "--latency"]
     command += ["-s", str(script)] if script else []
     environ = {**os.environ, "BENCH_BODY": (body or b"").decode()}
     return parse(output_of([*command, url], seconds + 2 * WAIT, environ))

@@ -1,4 +1,4 @@
-"""A reverse proxy as people write it with aiohttp: one client session, one handler for everything, streams both ways."""
+"""A reverse proxy as people write it with aiohttp: one client session, one handler for all, streams both ways."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SESSION = web.AppKey("session", ClientSession)
 
 async def session(app: web.Application) -> AsyncIterator[None]:
     connector = TCPConnector(limit=0)
-    async with ClientSession(
-        connector=connector, auto_decompress=False, timeout=ClientTimeout(total=None)
-    ) as app[SESSION]:
+    async with ClientSession(connector=connector, auto_decompress=False, timeout=ClientTimeout(total=None)) as app[
+        SESSION
+    ]:
         yield
 
 

@@ -38,10 +38,10 @@ async def forward(request: Request) -> StreamingResponse:
     asked = client.build_request(request.method, url, headers=headers, content=request.stream() if has_body else None)
     answer = await client.send(asked, stream=True)
     response = StreamingResponse(answer.aiter_raw(), answer.status_code, background=BackgroundTask(answer.aclose))
-    response.raw_headers = [(name.lower(), value) for name, value in answer.headers.raw if name.lower() not in HOP_BY_HOP]
+    response.raw_headers = [
+        (name.lower(), value) for name, value in answer.headers.raw if name.lower() not in HOP_BY_HOP
+    ]
     return response
 
 
-app = Starlette(
-    routes=[Route("/api/multicloud/v0/{vim_id}/{rest:path}", forward, methods=METHODS)], lifespan=lifespan
-)
+app = Starlette(routes=[Route("/api/multicloud/v0/{vim_id}/{rest:path}", forward, methods=METHODS)], lifespan=lifespan)

@@ -1,5 +1,5 @@
-"""How fast it could be: nginx and HAProxy, each with one thread and no access log. Bodies stream, as ours do: what nginx
-writes to the disk by default would make it slower with the large ones."""
+"""How fast it could be: nginx and HAProxy, each with one thread and no access log. Bodies stream, as ours do: what
+nginx writes to the disk by default would make it slower with the large ones."""
 
 from __future__ import annotations
 

@@ -20,7 +20,17 @@ PORT = "PORT"
 """Stands for the port in a command."""
 
 RUNSERVER = ("python", "manage.py", "runserver", "--noreload", "127.0.0.1:PORT")
-UWSGI = ("uwsgi", "--http", "127.0.0.1:PORT", "--module", "django_wsgi", "--master", "--processes", "4", "--die-on-term")
+UWSGI = (
+    "uwsgi",
+    "--http",
+    "127.0.0.1:PORT",
+    "--module",
+    "django_wsgi",
+    "--master",
+    "--processes",
+    "4",
+    "--die-on-term",
+)
 PECAN_EVENTLET = ("python", "pecan_eventlet.py", "PORT")
 GUNICORN = ("gunicorn", "--bind", "127.0.0.1:PORT")
 SYNC = (*GUNICORN, "--workers", "5", "django_wsgi:application")
@@ -64,5 +74,7 @@ SYSTEMS = (
     _system("gunicorn-sync", "usual", "Django under gunicorn, 5 sync workers; no access log", SYNC, HELD_WHOLE),
     _system("gunicorn-gthread", "usual", "the same, 5 workers of 4 threads; no access log", GTHREAD, HELD_WHOLE),
     _system("aiohttp", "usual", "aiohttp under gunicorn, 2 workers; no access log", AIOHTTP, PROXY),
-    _system("starlette", "usual", "Starlette and httpx under uvicorn, 2 workers; writes an access line", STARLETTE, PROXY),
+    _system(
+        "starlette", "usual", "Starlette and httpx under uvicorn, 2 workers; writes an access line", STARLETTE, PROXY
+    ),
 )

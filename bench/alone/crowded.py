@@ -1,0 +1,113 @@
+"""What a request costs with a hundred thousand regions, a hundred plugins and ten thousand idle connections, over what
+it costs with one region, one plugin and no idle connection: two brokers alike, side by side."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.alone import FRAMEWORKS
+from bench.alone.ratios import cpu_ratios
+from bench.alone.regions import Crowd, crowd, crowd_environment, path_of
+from bench.clients.said import GaveUpError, Said
+from bench.clients.wrk import wrk
+from bench.processes import ask
+from bench.results import Figure
+from bench.site import TENANTS, Site
+from bench.systems import Running
+from bench.systems.ours import broker
+
+CROWDED = "crowded"
+SCRIPT = Path(__file__).parents[1] / "clients" / "regions.lua"
+CONNECTIONS = 100
+BATCH = 50
+"""Requests that are sent in one piece while regions are asked for the first time."""
+
+MISSES = b"multicloud_inventory_cache_misses_total"
+IDLE = b"GET /livez HTTP/1.1\r\nHost: bench\r\n\r\n"
+
+
+class Size(NamedTuple):
+    """How many there are, and for how many seconds each run asks."""
+
+    regions: int
+    idle: int
+    seconds: int
+
+
+def crowded(site: Site, size: Size, tries: int) -> Iterator[Figure]:
+    """Ratios of the CPU a request."""
+    with crowd(site) as those:
+        for framework in FRAMEWORKS:
+            yield Figure(CROWDED, framework, _ratios(site, framework, those, size, tries))
+
+
+def _ratios(site: Site, framework: str, those: Crowd, size: Size, tries: int) -> tuple[float, ...]:
+    folder = site.under(f"crowded-{framework}")
+    environ = crowd_environment(folder, framework, those)
+    with ExitStack() as stack:
+        one, many = (stack.enter_context(broker(folder / f"{name}.log", environ)) for name in ("one", "many"))
+        know(many, size.regions)
+        for _ in range(size.idle):
+            stack.enter_context(closing(_idle(many.port)))
+        return cpu_ratios(
+            (partial(_ask, 1, size.seconds), one), (partial(_ask, size.regions, size.seconds), many), tries
+        )
+
+
+def _ask(regions: int, seconds: int, port: int) -> Said:
+    os.environ["BENCH_REGIONS"] = str(regions)
+    return wrk(f"http://127.0.0.1:{port}", CONNECTIONS, seconds, script=SCRIPT)
+
+
+def know(running: Running, regions: int) -> None:
+    """Have each worker asked for each region, over a connection to each: they take them in turn.
+
+    Raises `GaveUpError` where A&AI was not asked for each region by each worker.
+    """
+    sockets = [socket.create_connection(("127.0.0.1", running.port), timeout=60) for _ in range(2)]
+    threads = [threading.Thread(target=_ask_all, args=(sock, regions)) for sock in sockets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if (asked := _misses(running.port)) < 2 * regions:
+        raise GaveUpError(f"A&AI was asked for regions {asked:g} times instead of {2 * regions}")
+
+
+def _ask_all(sock: socket.socket, regions: int) -> None:
+    with sock:
+        for first in range(0, regions, BATCH):
+            numbers = range(first, min(first + BATCH, regions))
+            sock.sendall(b"".join(f"GET {path_of(one)} HTTP/1.1\r\nHost: bench\r\n\r\n".encode() for one in numbers))
+            _read(sock, len(numbers))
+
+
+def _read(sock: socket.socket, count: int) -> None:
+    """So many answers, which are all alike."""
+    got = b""
+    while got.count(b"HTTP/1.1 200 OK\r\n") < count or not got.endswith(TENANTS.encode()):
+        more = sock.recv(1 << 18)
+        if not more:
+            return
+        got += more
+
+
+def _misses(port: int) -> float:
+    lines = [line for line in ask(port, "GET", "/metrics")[1].splitlines() if line.startswith(MISSES)]
+    return sum(float(line.split()[-1]) for line in lines)
+
+
+def _idle(port: int) -> socket.socket:
+    """A connection that has asked once."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout=60)
+    sock.sendall(IDLE)
+    if not sock.recv(4096).startswith(b"HTTP/1.1 200"):
+        raise GaveUpError("a connection that was to be idle was not answered")
+    return sock
