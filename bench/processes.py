@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -82,14 +82,18 @@ class Program:
 
     def end(self) -> None:
         """Ask it to end, and kill what is still there after a while."""
+        pids = self.tree()
         self._popen.terminate()
-        deadline = time.monotonic() + START
-        while _group_lives(self.pid) and time.monotonic() < deadline:
-            self._popen.poll()
-            time.sleep(0.02)
+        self._wait_for(pids)
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._popen.wait()
+        self._wait_for(pids)
+
+    def _wait_for(self, pids: Iterable[int]) -> None:
+        deadline = time.monotonic() + START
+        while any(map(_lives, pids)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._popen.poll()
 
 
 @contextmanager
@@ -177,9 +181,9 @@ def _peak(pid: int) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-def _group_lives(group: int) -> bool:
+def _lives(pid: int) -> bool:
+    """One that has ended and that its parent has not asked for yet does not."""
     try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return True

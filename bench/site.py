@@ -32,7 +32,7 @@ BASES = {REGION: "/api/multicloud-vio", SINK_REGION: "/api/multicloud-titaniumcl
 
 
 def _a_kib() -> str:
-    tenants = [{"id": f"{number:032x}", "name": f"tenant-{number}"} for number in range(15)]
+    tenants = [{"id": f"{number:032x}", "name": f"tenant-{number}"} for number in range(14)]
     text = json.dumps({"vimId": REGION, "vimName": REGION, "tenants": tenants})
     return text[:-1] + " " * (1024 - len(text)) + "}"
 
