@@ -38,8 +38,9 @@ lint: $(VENV)/installed  ## ruff and mypy
 fuzz: $(VENV)/installed  ## a million cases against an oracle of HTTP; FUZZ="--cases N --seed N --level TEXT"
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
-bench: $(VENV)/installed $(PEERS)/installed  ## beside its peers and the limit, at most 30 minutes; FULL=1 for all of it, BENCH=--quick for a look
+bench: $(VENV)/installed  ## beside its peers and the limit, at most 30 minutes; FULL=1 for all of it, BENCH=--quick for a look
 	$(BIN)/python -m bench.tools
+	$(MAKE) --no-print-directory $(PEERS)/installed
 	$(BIN)/python -m bench $(if $(FULL),--full) $(BENCH)
 
 docs: $(VENV)/installed  ## generate the configuration's table and the sample file

@@ -74,7 +74,10 @@ def _empty(extent: str, options: argparse.Namespace, files: int, wanted: list[Wo
         "client's CPU": "any" if options.client_cpu is None else str(options.client_cpu),
         "open files": str(files),
     }
-    labels = [{"name": work.name, "label": work.label, "mib": str(work.size / 2**20)} for work in wanted]
+    labels = [
+        {"name": work.name, "label": work.label, "mib": str(work.size / 2**20), "count": str(work.count)}
+        for work in wanted
+    ]
     return Results(machine(), settings, [], labels)
 
 

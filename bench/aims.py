@@ -60,11 +60,13 @@ def _most(work: str, what: str) -> Measured:
 
 
 def _failures(work: str) -> Measured:
-    """A run that the client gave up counts as one that failed throughout."""
+    """What was not answered when the client's time was up failed too; all, where it gave up."""
 
     def measured(results: Results, name: str) -> float | None:
         runs = [run for run in results.runs if run.work == work and run.system == name]
-        return sum(float("inf") if run.gave_up else run.failed for run in runs) if runs else None
+        count = results.count(work)
+        failed = (float("inf") if run.gave_up else run.failed + max(0, count - run.requests) for run in runs)
+        return sum(failed) if runs else None
 
     return measured
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -81,19 +81,17 @@ class Program:
         return "".join(self.log.read_text(errors="replace").splitlines(keepends=True)[-12:])
 
     def end(self) -> None:
-        """Ask it to end, and kill what is still there after a while."""
+        """Ask it to end; what is left once it has, or after a while, is killed."""
         pids = self.tree()
         self._popen.terminate()
-        self._wait_for(pids)
+        with suppress(subprocess.TimeoutExpired):
+            self._popen.wait(START)
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._wait_for(pids)
-
-    def _wait_for(self, pids: Iterable[int]) -> None:
+        self._popen.wait()
         deadline = time.monotonic() + START
         while any(map(_lives, pids)) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        self._popen.poll()
+            time.sleep(0.01)
 
 
 @contextmanager

@@ -47,7 +47,8 @@ class Figure:
 
 @dataclass
 class Results:
-    """All of it. `systems` are name, kind and settings, and why one does not run; `works` are names and labels."""
+    """All of it. `systems` are name, kind and settings, and why one does not run; `works` are names and labels,
+    the MiB of a body, and how many requests a run has."""
 
     machine: dict[str, str]
     settings: dict[str, str]
@@ -77,6 +78,11 @@ class Results:
         of_peer = {run.round: getattr(run, what) for run in self.fine(work, peer)}
         pairs = [(getattr(run, what), of_peer.get(run.round)) for run in self.fine(work, system)]
         return median([own / other for own, other in pairs if other])
+
+    def count(self, work: str) -> int:
+        """How many requests a run has, if there is time for them; 0: as many as there is time for."""
+        counts = [int(one["count"]) for one in self.works if one["name"] == work]
+        return counts[0] if counts else 0
 
     def failed(self, systems: Iterable[str]) -> list[Run]:
         """The runs of these in which a request failed."""

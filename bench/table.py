@@ -98,6 +98,8 @@ def _row(results: Results, name: str, runs: Sequence[Run], unit: float) -> tuple
     rates = [value * unit for value in results.values(work, name, RATE)]
     gave_up = sum(1 for run in runs if run.gave_up)
     failed = f"{sum(run.failed for run in runs)}" + (f", {gave_up} runs given up" if gave_up else "")
+    if short := [run.requests for run in runs if run.requests < results.count(work) and not run.gave_up]:
+        failed += f"; {min(short):,} in time"
     medians = (results.median(work, name, what) for what in (P50, P99))
     return (
         f"**{name}**" if name in ("django", "pecan") else name,

@@ -5,14 +5,29 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sysconfig
+from pathlib import Path
 
-PACKAGES = {"ab": "apache2-utils", "wrk": "wrk", "nginx": "nginx-light", "haproxy": "haproxy"}
+PACKAGES = {
+    "ab": ("apache2-utils",),
+    "wrk": ("wrk",),
+    "nginx": ("nginx-light",),
+    "haproxy": ("haproxy",),
+    "cc": ("gcc", "libc6-dev"),  # uWSGI comes as source
+}
 SBIN = "/usr/sbin:/usr/local/sbin"
 
 
 def missing() -> list[str]:
     """Packages."""
-    return [package for tool, package in PACKAGES.items() if not (shutil.which(tool) or shutil.which(tool, path=SBIN))]
+    wanted = [
+        package
+        for tool, packages in PACKAGES.items()
+        if not (shutil.which(tool) or shutil.which(tool, path=SBIN))
+        for package in packages
+    ]
+    headers = Path(sysconfig.get_path("include")) / "Python.h"
+    return wanted if headers.exists() else [*wanted, "python3-dev"]
 
 
 def main() -> None:

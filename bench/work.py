@@ -71,7 +71,7 @@ class Extent:
 
 
 QUICK = Extent(requests=2000, seconds=4, thousand_seconds=8, kept_seconds=1, thousand=5000, bodies=100)
-NORMAL = Extent(requests=10_000, seconds=6, thousand_seconds=40, kept_seconds=3)
+NORMAL = Extent(requests=10_000, seconds=6, thousand_seconds=60, kept_seconds=3)
 FULL = Extent(requests=10_000, seconds=120, thousand_seconds=300, kept_seconds=10, all_work=True, bodies=1000)
 
 ASKED = (

@@ -72,7 +72,7 @@ def test_a_picture_is_drawn_of_what_there_is(program: Program, tmp_path: Path) -
     runs = measure([fake()], systems(program), 2, tmp_path, lambda _: None, lambda: True)
     named = [{"name": name, "kind": "ours", "settings": "", "error": ""} for name in "abc"]
     machine = {"CPU": "a CPU", "cores": "2", "Python": "3.11"}
-    works = [{"name": "get-c100", "label": "a label", "mib": "0.0"}]
+    works = [{"name": "get-c100", "label": "a label", "mib": "0.0", "count": "0"}]
     results = Results(machine, {"rounds": "2"}, named, works, runs)
     draw(results, tmp_path / "picture")
     svg, png = (tmp_path / f"picture.{ending}" for ending in ("svg", "png"))

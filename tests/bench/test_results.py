@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,15 @@ from bench.results import CPU, P99, RATE, Figure, Results, Run, load
 from bench.table import UNKNOWN, markdown, number, table
 from bench.work import FULL, NORMAL, Extent, works
 
+WORKS = (("get-c100", "0", "1000"), ("up-gib", "1024", "0"), ("vim_types-c1000", "0", "1000"))
+
 
 def some(*runs: Run, figures: list[Figure] | None = None) -> Results:
     systems = [
         {"name": name, "kind": kind, "settings": f"{name} as it is", "error": ""}
         for name, kind in (("django", "ours"), ("pecan", "ours"), ("nginx", "limit"), ("uwsgi", "seed"))
     ]
-    labels = [
-        {"name": name, "label": f"about {name}", "mib": mib} for name, mib in (("get-c100", "0"), ("up-gib", "1024"))
-    ]
+    labels = [{"name": name, "label": f"about {name}", "mib": mib, "count": count} for name, mib, count in WORKS]
     machine = {"CPU": "a CPU", "cores": "2", "Python": "3.11"}
     return Results(machine, {"rounds": "3"}, systems, labels, list(runs), figures or [])
 
@@ -99,6 +100,13 @@ def test_a_client_that_gave_up_did_not_see_no_failure() -> None:
     assert not aim.met(aim.measured(some(gave_up, fine), "django"))
     assert aim.met(aim.measured(some(gave_up, fine), "pecan"))
     assert aim.met(aim.measured(some(), "pecan")) is None
+
+
+def test_what_was_not_answered_in_time_failed() -> None:
+    aim = next(aim for aim in AIMS if aim.wanted == "no failure")
+    results = some(replace(run("django", 1, work="vim_types-c1000"), requests=990))
+    assert aim.measured(results, "django") == 10
+    assert "| 0; 990 in time |" in markdown(results)
 
 
 def test_the_slowest_round_of_a_thousand_counts() -> None:
