@@ -33,17 +33,19 @@ def measure(
     tell: Tell,
     in_time: Callable[[], bool],
 ) -> list[Run]:
-    """A work's later rounds are left out when time is up."""
+    """All work once, then all again: a slow quarter of an hour is not one work's alone. Later rounds end when time is
+    up."""
     runs: list[Run] = []
-    for work in works:
-        asked = [name for name, system in systems.items() if work.needs in system.does]
-        for number in range(work.rounds_of(rounds)):
+    for number in range(rounds):
+        for work in works:
             if number and not in_time():
-                tell(f"{work.name}: no time is left for round {number + 1} and those after it")
-                break
-            for name in _turned(asked, number):
-                runs.append(once(work, name, systems[name].running, number, folder))
-                tell(_line(runs[-1]))
+                tell(f"no time is left for {work.name} and what follows in round {number + 1}")
+                return runs
+            asked = [name for name, system in systems.items() if work.needs in system.does]
+            for turn in work.turns(number):
+                for name in _turned(asked, turn):
+                    runs.append(once(work, name, systems[name].running, turn, folder))
+                    tell(_line(runs[-1]))
     return runs
 
 

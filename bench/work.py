@@ -44,8 +44,11 @@ class Work:
             return wrk(url, self.concurrency, self.seconds, POST_BODY if self.method == "POST" else None)
         return ab(url, self.count, self.concurrency, self.seconds, self._body(folder))
 
-    def rounds_of(self, rounds: int) -> int:
-        return rounds * self.rounds or 1
+    def turns(self, number: int) -> range:
+        """The numbers of what is done in a round of the whole run."""
+        if not self.rounds:
+            return range(1) if number == 0 else range(0)
+        return range(number * self.rounds, (number + 1) * self.rounds)
 
     def _body(self, folder: Path) -> tuple[str, Path] | None:
         if self.method == "GET":
@@ -71,7 +74,7 @@ class Extent:
 
 
 QUICK = Extent(requests=2000, seconds=4, thousand_seconds=8, kept_seconds=1, thousand=5000, bodies=100)
-NORMAL = Extent(requests=10_000, seconds=6, thousand_seconds=60, kept_seconds=3)
+NORMAL = Extent(requests=10_000, seconds=5, thousand_seconds=60, kept_seconds=2)
 FULL = Extent(requests=10_000, seconds=120, thousand_seconds=300, kept_seconds=10, all_work=True, bodies=1000)
 
 ASKED = (

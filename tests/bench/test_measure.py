@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from bench.plot import draw
 from bench.processes import Program, running
 from bench.results import Results
 from bench.sink import serve
+from bench.site import POST_BODY, TENANTS
 from bench.systems import Running
 from bench.work import KEPT, Work
 
@@ -68,6 +70,14 @@ def test_only_first_rounds_are_done_when_time_is_up(program: Program, tmp_path: 
     assert [number for number, *_ in asked(program, tmp_path, fake(), 3, in_time=False)] == [0, 0]
 
 
+def test_all_work_is_done_before_any_is_done_again(program: Program, tmp_path: Path) -> None:
+    works = [replace(fake("vim_types"), name=name, rounds=rounds) for name, rounds in (("x", 2), ("y", 0), ("z", 1))]
+    one = {"a": systems(program)["a"]}
+    runs = measure(works, one, 2, tmp_path, lambda _: None, lambda: True)
+    order = [("x", 0), ("x", 1), ("y", 0), ("z", 0), ("x", 2), ("x", 3), ("z", 1)]
+    assert [(run.work, run.round) for run in runs] == order
+
+
 def test_a_picture_is_drawn_of_what_there_is(program: Program, tmp_path: Path) -> None:
     runs = measure([fake()], systems(program), 2, tmp_path, lambda _: None, lambda: True)
     named = [{"name": name, "kind": "ours", "settings": "", "error": ""} for name in "abc"]
@@ -106,3 +116,7 @@ def test_the_sink_answers_once_it_has_all(head: bytes, body: bytes) -> None:
         assert ours.recv(4096).endswith(b'\r\n\r\n{"bytes": 10}')
     ours.close()
     thread.join(10)
+
+
+def test_bodies_are_as_large_as_they_are_said_to_be() -> None:
+    assert len(TENANTS) == len(POST_BODY) == 1024
