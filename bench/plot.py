@@ -22,8 +22,8 @@ PANELS = (
     "vim_types-kept-c100",
     "get-c100",
     "get-kept-c100",
-    "post-c100",
     "vim_types-c1000",
+    "post-c100",
     "down-gib",
     "up-gib",
 )
@@ -38,10 +38,10 @@ def draw(results: Results, path: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = "bench"  # the same file of the same figures
     lines = -(-len(works) // COLUMNS)
     figure = Figure(figsize=(13, 3.4 * lines + 0.9), layout="constrained")
-    panels = figure.subplots(lines, COLUMNS, squeeze=False).flat
+    panels = list(figure.subplots(lines, COLUMNS, squeeze=False).flat)
     for work, axes in zip(works, panels, strict=False):
         _panel(axes, results, work)
-    for axes in list(panels)[len(works) :]:
+    for axes in panels[len(works) :]:
         axes.set_axis_off()
     figure.suptitle(_title(results), fontsize=11)
     handles = [Patch(color=COLOURS[kind], label=label) for kind, label in KINDS.items()]
@@ -77,15 +77,23 @@ def _panel(axes: Axes, results: Results, work: dict[str, str]) -> None:
         value = medians[one]
         spread = [[value - min(rates[one])], [max(rates[one]) - value]]
         axes.barh(place, value, color=COLOURS[kinds[one]], height=0.72, xerr=spread, ecolor="#222222", capsize=2.5)
-        ratio = results.ratio(name, one, PEER)
-        label = number(value) + (f"  ({ratio:.2g})" if ratio and one != PEER else "")
-        axes.text(max(rates[one]) * 1.12, place, label, va="center", fontsize=9)
+        axes.text(max(rates[one]) * 1.12, place, _label(results, name, one, value), va="center", fontsize=9)
     _dress(axes, order, kinds, least, most)
     axes.set_title(work["label"], fontsize=11, loc="left", fontweight="bold")
     axes.set_xlabel("MiB a second" if unit > 1 else "requests a second (ratio to nginx)", fontsize=9)
 
 
+def _label(results: Results, work: str, system: str, value: float) -> str:
+    """The median, its ratio to nginx, and how many failed."""
+    runs = results.fine(work, system)
+    ratio = results.ratio(work, system, PEER)
+    failed = sum(run.failed for run in runs) / sum(run.requests for run in runs)
+    of_peer = f"  ({ratio:.2f})" if ratio and system != PEER else ""
+    return number(value) + of_peer + (f"  {max(failed, 0.001):.1%} failed" if failed else "")
+
+
 def _dress(axes: Axes, order: list[str], kinds: dict[str, str], least: float, most: float) -> None:
+    axes.set_ylim(-0.6, len(order) - 0.4)
     axes.set_yticks(range(len(order)), order, fontsize=10)
     for label in axes.get_yticklabels():
         if kinds[label.get_text()] == "ours":

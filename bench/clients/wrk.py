@@ -17,7 +17,7 @@ WAIT = 10
 
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 COUNTED = re.compile(r"(\d+) requests in ([\d.]+)(us|ms|s|m),")
-PERCENTILE = r"^\s+{}%\s+([\d.]+)(us|ms|s|m)$"
+PERCENTILE = r"^\s+{}%\s+([\d.]+)(us|ms|s|m)\s*$"
 NOT_2XX = re.compile(r"Non-2xx or 3xx responses: (\d+)")
 ERRORS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
 

@@ -60,6 +60,10 @@ def test_wrk_units_are_milliseconds() -> None:
     assert (said.p50_ms, said.p99_ms) == (pytest.approx(0.372), 1.62)
 
 
+def test_wrk_pads_seconds_with_a_space() -> None:
+    assert of_wrk("wrk-seconds").p99_ms == 1060
+
+
 def test_wrk_counts_answers_that_are_no_2xx_as_failed() -> None:
     said = of_wrk("wrk-404")
     assert (said.requests, said.failed) == (25416, 25416)
