@@ -12,7 +12,7 @@ from bench.results import Run
 from bench.systems import Running
 from bench.work import Work
 
-REST = 0.2
+REST = 0.1
 """Seconds between two runs, for what the last one left to be done: logs, connections that end."""
 
 Tell = Callable[[str], None]

@@ -20,7 +20,7 @@ from bench.site import Site
 from bench.systems import OURS, PEER, SYSTEMS, System
 from bench.work import FULL, NORMAL, QUICK, Extent, Work
 
-MINUTES = 24.0
+MINUTES = 22.0
 """After which no work of all systems has another round, unless in full: what is of ours alone takes 5 more."""
 
 COSTED = "get-c100"

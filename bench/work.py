@@ -70,11 +70,11 @@ class Extent:
     kept_seconds: int
     all_work: bool = False
     thousand: int = 100_000
-    bodies: int = 400
+    bodies: int = 200
 
 
 QUICK = Extent(requests=2000, seconds=4, thousand_seconds=8, kept_seconds=1, thousand=5000, bodies=100)
-NORMAL = Extent(requests=10_000, seconds=5, thousand_seconds=60, kept_seconds=2)
+NORMAL = Extent(requests=10_000, seconds=4, thousand_seconds=40, kept_seconds=2)
 FULL = Extent(requests=10_000, seconds=120, thousand_seconds=300, kept_seconds=10, all_work=True, bodies=1000)
 
 ASKED = (

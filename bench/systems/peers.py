@@ -24,6 +24,7 @@ UWSGI = (
     "uwsgi",
     "--http",
     "127.0.0.1:PORT",
+    "--http-keepalive",
     "--module",
     "django_wsgi",
     "--master",
