@@ -65,7 +65,7 @@ def once(work: Work, name: str, running: Running, number: int, folder: Path) -> 
         number,
         requests=said.requests,
         failed=said.failed,
-        rate=round(said.rate, 2),
+        rate=round(said.rate, 4),
         p50_ms=said.p50_ms,
         p99_ms=said.p99_ms,
         cpu_us=round(cpu / said.requests * 1e6, 2),
@@ -81,7 +81,7 @@ def _turned(names: Sequence[str], number: int) -> list[str]:
 
 def _line(run: Run) -> str:
     said = run.gave_up or (
-        f"{run.rate:9.1f}/s  p50 {run.p50_ms:8.2f} ms  p99 {run.p99_ms:8.2f} ms  {run.cpu_us:10.1f} us CPU  "
+        f"{run.rate:9.2f}/s  p50 {run.p50_ms:8.2f} ms  p99 {run.p99_ms:8.2f} ms  {run.cpu_us:10.1f} us CPU  "
         f"{run.peak_mib:6.1f} MiB" + (f"  {run.failed} of {run.requests} FAILED" if run.failed else "")
     )
     return f"{run.work:20} {run.round + 1:2} {run.system:17} {said}"
