@@ -9,16 +9,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bench.alone import FRAMEWORKS
-from bench.alone.regions import Crowd, crowd, crowd_environment, vim_id
+from bench.alone.regions import CHECK, Crowd, crowd, crowd_environment, vim_id
 from bench.clients.said import GaveUpError
 from bench.processes import ask, free_port, listens, running, wait_until
 from bench.results import Figure
-from bench.site import PREFIX, Site
+from bench.site import Site
 from bench.systems.ours import broker
 
 CAPACITY = "capacity {}"
 VIMS = (20, 200)
-PATH = f"{PREFIX}/v0/check_vim_capacity"
 
 
 def capacity(site: Site, tries: int) -> Iterator[Figure]:
@@ -49,7 +48,7 @@ def _know(port: int) -> None:
 def _once(port: int, vims: Sequence[str]) -> float:
     body = json.dumps({"vCPU": 1, "Memory": 1, "Storage": 1, "VIMs": vims}).encode()
     began = time.monotonic()
-    status, answer = ask(port, "POST", PATH, body)
+    status, answer = ask(port, "POST", CHECK, body)
     took = time.monotonic() - began
     if status != 200 or json.loads(answer) != {"VIMs": vims}:
         raise GaveUpError(f"check_vim_capacity answered {status}, {answer[:200]!r}")

@@ -3,10 +3,12 @@ it costs with one region, one plugin and no idle connection: two brokers alike, 
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import socket
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -14,20 +16,21 @@ from typing import NamedTuple
 
 from bench.alone import FRAMEWORKS
 from bench.alone.ratios import cpu_ratios
-from bench.alone.regions import Crowd, crowd, crowd_environment, path_of
+from bench.alone.regions import CHECK, Crowd, crowd, crowd_environment, vim_id
 from bench.clients.said import GaveUpError, Said
 from bench.clients.wrk import wrk
 from bench.processes import ask
 from bench.results import Figure
-from bench.site import TENANTS, Site
+from bench.site import Site
 from bench.systems import Running
 from bench.systems.ours import broker
 
 CROWDED = "crowded"
 SCRIPT = Path(__file__).parents[1] / "clients" / "regions.lua"
 CONNECTIONS = 100
-BATCH = 50
-"""Requests that are sent in one piece while regions are asked for the first time."""
+BATCH = 250
+"""Regions of a capacity check: so many are asked for at once."""
+
 
 MISSES = b"multicloud_inventory_cache_misses_total"
 IDLE = b"GET /livez HTTP/1.1\r\nHost: bench\r\n\r\n"
@@ -67,36 +70,33 @@ def _ask(regions: int, seconds: int, port: int) -> Said:
 
 
 def know(running: Running, regions: int) -> None:
-    """Have each worker asked for each region, over a connection to each: they take them in turn.
+    """Have each worker ask for each region: by capacity checks of many at a time, over two connections, of which each
+    worker takes one.
 
     Raises `GaveUpError` where A&AI was not asked for each region by each worker.
     """
-    sockets = [socket.create_connection(("127.0.0.1", running.port), timeout=60) for _ in range(2)]
-    threads = [threading.Thread(target=_ask_all, args=(sock, regions)) for sock in sockets]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)))
+            for _ in range(2)
+        ]
+        for connection in connections:
+            connection.connect()
+        with ThreadPoolExecutor(len(connections)) as pool:
+            list(pool.map(partial(_check_all, regions), connections))
     if (asked := _misses(running.port)) < 2 * regions:
         raise GaveUpError(f"A&AI was asked for regions {asked:g} times instead of {2 * regions}")
 
 
-def _ask_all(sock: socket.socket, regions: int) -> None:
-    with sock:
-        for first in range(0, regions, BATCH):
-            numbers = range(first, min(first + BATCH, regions))
-            sock.sendall(b"".join(f"GET {path_of(one)} HTTP/1.1\r\nHost: bench\r\n\r\n".encode() for one in numbers))
-            _read(sock, len(numbers))
-
-
-def _read(sock: socket.socket, count: int) -> None:
-    """So many answers, which are all alike."""
-    got = b""
-    while got.count(b"HTTP/1.1 200 OK\r\n") < count or not got.endswith(TENANTS.encode()):
-        more = sock.recv(1 << 18)
-        if not more:
-            return
-        got += more
+def _check_all(regions: int, connection: http.client.HTTPConnection) -> None:
+    for first in range(0, regions, BATCH):
+        vims = [vim_id(number) for number in range(first, min(first + BATCH, regions))]
+        body = json.dumps({"vCPU": 1, "Memory": 1, "Storage": 1, "VIMs": vims})
+        connection.request("POST", CHECK, body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        if answer.status != http.client.OK:
+            raise GaveUpError(f"check_vim_capacity answered {answer.status}")
+        answer.read()
 
 
 def _misses(port: int) -> float:

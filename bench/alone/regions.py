@@ -18,6 +18,7 @@ from bench.systems.ours import environment
 
 PLUGINS = 100
 OWNER = "crowd"
+CHECK = f"{PREFIX}/v0/check_vim_capacity"
 LONG = "3600"
 """Seconds: what is remembered is not asked for again, and who is idle is not sent away, while it is measured."""
 
@@ -31,6 +32,7 @@ SERVERS = """
     }}
     server {{
 {listens}
+        location ~ /capacity_check$ {{ return 200 '{{"result": false}}'; }}
         location / {{ return 200 '{tenants}'; }}
     }}
 """
@@ -77,10 +79,6 @@ def crowd_environment(folder: Path, framework: str, crowd: Crowd) -> dict[str, s
 
 def vim_id(number: int) -> str:
     return f"{OWNER}_r{number:07}"
-
-
-def path_of(number: int) -> str:
-    return f"{PREFIX}/v0/{vim_id(number)}/tenants"
 
 
 def _free_ports(count: int) -> list[int]:
