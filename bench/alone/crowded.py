@@ -37,21 +37,22 @@ IDLE = b"GET /livez HTTP/1.1\r\nHost: bench\r\n\r\n"
 
 
 class Size(NamedTuple):
-    """How many there are, and for how many seconds each run asks."""
+    """How many there are, for how many seconds each run asks, and how often."""
 
     regions: int
     idle: int
     seconds: int
+    tries: int
 
 
-def crowded(site: Site, size: Size, tries: int) -> Iterator[Figure]:
+def crowded(site: Site, size: Size) -> Iterator[Figure]:
     """Ratios of the CPU a request."""
     with crowd(site) as those:
         for framework in FRAMEWORKS:
-            yield Figure(CROWDED, framework, _ratios(site, framework, those, size, tries))
+            yield Figure(CROWDED, framework, _ratios(site, framework, those, size))
 
 
-def _ratios(site: Site, framework: str, those: Crowd, size: Size, tries: int) -> tuple[float, ...]:
+def _ratios(site: Site, framework: str, those: Crowd, size: Size) -> tuple[float, ...]:
     folder = site.under(f"crowded-{framework}")
     environ = crowd_environment(folder, framework, those)
     with ExitStack() as stack:
@@ -60,7 +61,7 @@ def _ratios(site: Site, framework: str, those: Crowd, size: Size, tries: int) ->
         for _ in range(size.idle):
             stack.enter_context(closing(_idle(many.port)))
         return cpu_ratios(
-            (partial(_ask, 1, size.seconds), one), (partial(_ask, size.regions, size.seconds), many), tries
+            (partial(_ask, 1, size.seconds), one), (partial(_ask, size.regions, size.seconds), many), size.tries
         )
 
 
