@@ -42,8 +42,9 @@ def main() -> None:
         _run(results, options, extent, wanted)
     except (NotStartedError, GaveUpError) as error:
         raise SystemExit(f"the bench failed: {error}") from None
-    results.seconds = round(time.monotonic() - began, 1)
-    _write(results, options.output or (QUICK_RESULTS if options.quick else RESULTS))
+    finally:  # what was measured until then took its time
+        results.seconds = round(time.monotonic() - began, 1)
+        _write(results, options.output or (QUICK_RESULTS if options.quick else RESULTS))
     _judge(results)
 
 
