@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 CONFORMANCE := .venv-conformance
+PEERS := .venv-bench
 WEB_FRAMEWORK ?= django
 
 IMAGE := multicloud-broker:0.1.0
 
-.PHONY: run test conformance faults soak soak-memory fuzz lint bench docs image image-test audit requirements clean
+.PHONY: run test conformance faults soak soak-memory fuzz lint bench instructions docs image image-test audit requirements clean
 
 run: $(VENV)/installed  ## start the broker with its simulators, ready to try
 	@WEB_FRAMEWORK=$(WEB_FRAMEWORK) exec $(BIN)/python -m app demo
@@ -37,8 +38,13 @@ lint: $(VENV)/installed  ## ruff and mypy
 fuzz: $(VENV)/installed  ## a million cases against an oracle of HTTP; FUZZ="--cases N --seed N --level TEXT"
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
-bench: $(VENV)/installed  ## side by side with nginx: requests a second, as ratios
-	$(BIN)/python -m bench $(BENCH)
+bench: $(VENV)/installed  ## beside its peers and the limit, at most 30 minutes; FULL=1 for all of it, BENCH=--quick for a look
+	$(BIN)/python -m bench.tools
+	$(MAKE) --no-print-directory $(PEERS)/installed
+	$(BIN)/python -m bench $(if $(FULL),--full) $(BENCH)
+
+instructions: $(VENV)/installed  ## instructions a request, which no noise touches, against a budget; BUDGET=--set to make a new one
+	$(BIN)/python -m bench.instructions $(BUDGET)
 
 docs: $(VENV)/installed  ## generate the configuration's table and the sample file
 	$(BIN)/python -m app.conf.docs
@@ -57,10 +63,11 @@ requirements:  ## compile the pins from the .in files, for Python 3.11 to 3.13
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade requirements-dev.in -o requirements-dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade docker/requirements-sbom.in -o docker/requirements-sbom.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade tests/conformance/requirements.in -o tests/conformance/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade bench/requirements.in -o bench/requirements.txt
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --upgrade tests/clients/requirements.in -o tests/clients/requirements.txt
 
 clean:  ## remove the environments
-	rm -rf $(VENV) $(CLIENTS) $(CONFORMANCE)
+	rm -rf $(VENV) $(CLIENTS) $(CONFORMANCE) $(PEERS)
 
 $(VENV)/installed: requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
@@ -75,4 +82,9 @@ $(CLIENTS)/installed: tests/clients/requirements.txt
 $(CONFORMANCE)/installed: tests/conformance/requirements.txt
 	$(PYTHON) -m venv $(CONFORMANCE)
 	$(CONFORMANCE)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/conformance/requirements.txt
+	@touch $@
+
+$(PEERS)/installed: bench/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.txt
 	@touch $@

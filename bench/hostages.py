@@ -17,7 +17,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.attack import KINDS
-from bench.servers import FORWARDED, broker, ended, environment
+from bench.processes import running, wait_until
+from bench.site import FORWARDED, plugin_map
+from bench.systems.ours import broker, environment, port_of
 
 PROBE = "/healthz"
 BIG = "/api/multicloud/v0/vmware_fake/big"
@@ -35,10 +37,11 @@ def main() -> None:
     parser.add_argument("--framework", action="append", choices=("django", "pecan"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hostages-") as folder, ExitStack() as stack:
-        plugin = stack.enter_context(_plugin())
-        environ = environment(Path(folder), plugin, options.workers)
+        plugin = stack.enter_context(_plugin(Path(folder)))
+        map_file = plugin_map(Path(folder), {"vmware": plugin})
         for framework in options.framework or ("django", "pecan"):
-            served = stack.enter_context(broker(Path(folder), framework, environ))
+            environ = environment(map_file, None, framework, options.workers)
+            served = stack.enter_context(broker(Path(folder) / framework, environ))
             print(f"\n{framework}, {options.workers} workers, {options.clients} slow clients; milliseconds")
             print(HEADER)
             _row("none", served.port, options.seconds)
@@ -79,11 +82,10 @@ def _ask(port: int, path: str) -> float:
 
 
 @contextmanager
-def _plugin() -> Iterator[int]:
-    popen = subprocess.Popen([sys.executable, "-m", "bench.source"], stdout=subprocess.PIPE)
-    assert popen.stdout is not None
-    with ended(popen):
-        yield int(popen.stdout.readline().split()[-1])
+def _plugin(folder: Path) -> Iterator[int]:
+    with running([sys.executable, "-m", "bench.source"], folder / "source") as program:
+        wait_until(program, lambda: port_of(program) > 0, "the plugin")
+        yield port_of(program)
 
 
 @contextmanager

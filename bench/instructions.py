@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import re
 import shutil
@@ -24,11 +23,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.servers import FORWARDED, VIM_TYPES, broker, ended, environment
+from bench.processes import running, wait_until
+from bench.site import FORWARDED, VIM_TYPES
+from bench.systems.ours import COMMAND, all_serve, environment, port_of
 
 BUDGET = Path(__file__).with_name("instructions.json")
 ALLOWED = 1.10
 """Times the budget."""
+
+SERVES_AS = re.compile(r'"pid": (\d+), "message": "worker 0 serves"')
+PATIENCE = 300.0
+"""Seconds for a broker to start, which callgrind slows down."""
 
 WARM, COUNTED = 300, 1000
 """Requests; the interpreter has specialised its code after some of the first ones."""
@@ -83,14 +88,23 @@ def count(framework: str, keep: Path | None = None) -> dict[str, int]:
     """Instructions a request of each work, of one worker that serves one connection."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="instructions-")))
-        upstream = stack.enter_context(_plugin())
-        environ = environment(folder, upstream, 1) | {"BROKER_SERVER_WATCHDOG_TIMEOUT": "0", "PYTHONHASHSEED": "0"}
-        out = (keep or folder) / f"{framework}.%p"
-        under = (*VALGRIND, f"--callgrind-out-file={out}")
-        served = stack.enter_context(broker(folder, framework, environ, under, patience=300))
-        sock = stack.enter_context(socket.create_connection(("127.0.0.1", served.port)))
-        worker = Counter(served.pids[0], str(out).replace("%p", str(served.pids[0])))
+        environ = _environment(folder, stack.enter_context(_plugin(folder)), framework)
+        dumps = str((keep or folder) / f"{framework}.%p")
+        command = (*VALGRIND, f"--callgrind-out-file={dumps}", *COMMAND)
+        program = stack.enter_context(running(command, folder / "log", environ))
+        wait_until(program, lambda: all_serve(program, 1), "the broker", patience=PATIENCE)
+        pid = int(SERVES_AS.findall(program.log.read_text())[0])
+        worker = Counter(pid, dumps.replace("%p", str(pid)))
+        sock = stack.enter_context(socket.create_connection(("127.0.0.1", port_of(program))))
         return {name: _counted(sock, path, worker) for name, path in PATHS.items()}
+
+
+def _environment(folder: Path, plugin: int, framework: str) -> dict[str, str]:
+    entry = {"provider_plugin": "multicloud-vio", "endpoint": f"http://127.0.0.1:{plugin}"}
+    map_file = folder / "provider-plugin.json"
+    map_file.write_text(json.dumps({"vmware": {"vim_type": "vmware", "versions": {"4.0": entry}}}))
+    slow = {"BROKER_SERVER_WATCHDOG_TIMEOUT": "0", "PYTHONHASHSEED": "0"}  # some fifty times as slow
+    return environment(map_file, None, framework, workers=1) | slow
 
 
 class Counter:
@@ -145,11 +159,11 @@ def _ask(sock: socket.socket, request: bytes, times: int) -> None:
 
 
 @contextmanager
-def _plugin() -> Iterator[int]:
-    command = [sys.executable, "-m", "bench.source"]
-    with ended(subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ))) as process:
-        assert process.stdout is not None
-        yield int(process.stdout.readline().split()[-1])
+def _plugin(folder: Path) -> Iterator[int]:
+    """The port of one that answers all with a few bytes."""
+    with running((sys.executable, "-m", "bench.source"), folder / "plugin.log") as program:
+        wait_until(program, lambda: "port" in program.log.read_text(), "the plugin")
+        yield int(program.log.read_text().split()[-1])
 
 
 if __name__ == "__main__":
