@@ -227,6 +227,8 @@ class Unavailable(BrokerError):
 class OutOfMemory(Unavailable):
     """The system gives the worker no more memory (`MemoryError`)."""
 
+    reason = "Out-Of-Memory"
+
     def __init__(self) -> None:
         super().__init__("The broker has no memory left for this request; send it again later.")
 

@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.test import override_settings
 from django.urls import Resolver404, URLResolver
 from django.urls.resolvers import RegexPattern
 
@@ -97,9 +97,10 @@ def middleware(get_response: Callable[[object], object]) -> Callable[[object], o
     return run
 
 
-def test_middleware_runs_where_it_is_configured(configured: None) -> None:
+def test_middleware_runs_where_it_is_configured(configured: None, monkeypatch: pytest.MonkeyPatch) -> None:
     path, told = "/api/multicloud/v0/o_r/x", []
-    with override_settings(MIDDLEWARE=[f"{__name__}.middleware"]):
+    with monkeypatch.context() as patched:
+        patched.setattr(settings, "MIDDLEWARE", [f"{__name__}.middleware"])
         long = list(BrokerHandler(Answering())(environ_of(path), lambda *arguments: told.append(arguments)))
     assert [(path, ("o_r",), 200)] == SEEN
     assert list(BrokerHandler(Answering())(environ_of(path), lambda *arguments: told.append(arguments))) == long
