@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,21 +32,20 @@ def measure(
     folder: Path,
     tell: Tell,
     in_time: Callable[[], bool],
-) -> list[Run]:
+) -> Iterator[Run]:
     """All work once, then all again: a slow quarter of an hour is not one work's alone. Later rounds end when time is
     up."""
-    runs: list[Run] = []
     for number in range(rounds):
         for work in works:
             if number and not in_time():
                 tell(f"no time is left for {work.name} and what follows in round {number + 1}")
-                return runs
+                return
             asked = [name for name, system in systems.items() if work.needs in system.does]
             for turn in work.turns(number):
                 for name in _turned(asked, turn):
-                    runs.append(once(work, name, systems[name].running, turn, folder))
-                    tell(_line(runs[-1]))
-    return runs
+                    run = once(work, name, systems[name].running, turn, folder)
+                    tell(_line(run))
+                    yield run
 
 
 def once(work: Work, name: str, running: Running, number: int, folder: Path) -> Run:

@@ -62,7 +62,8 @@ def beside(results: Results, site: Site, plan: Plan, works: Sequence[Work], cpu:
         running = _started(stack, results, site)
         measured = {system.name: running[system.name] for system in _of(running) if plan.measured(system)}
         stack.enter_context(_on(cpu))
-        results.runs += measure(works, measured, plan.rounds, site.folder, tell, lambda: time.monotonic() < deadline)
+        for run in measure(works, measured, plan.rounds, site.folder, tell, lambda: time.monotonic() < deadline):
+            results.runs.append(run)
 
 
 def alone(results: Results, site: Site, plan: Plan, works: Sequence[Work]) -> None:

@@ -49,7 +49,7 @@ def systems(program: Program) -> dict[str, Measured]:
 def asked(
     program: Program, tmp_path: Path, work: Work, rounds: int, in_time: bool = True
 ) -> list[tuple[int, str, str]]:
-    runs = measure([work], systems(program), rounds, tmp_path, lambda _: None, lambda: in_time)
+    runs = list(measure([work], systems(program), rounds, tmp_path, lambda _: None, lambda: in_time))
     return [(run.round, run.system, run.gave_up) for run in runs]
 
 
@@ -73,13 +73,13 @@ def test_only_first_rounds_are_done_when_time_is_up(program: Program, tmp_path: 
 def test_all_work_is_done_before_any_is_done_again(program: Program, tmp_path: Path) -> None:
     works = [replace(fake("vim_types"), name=name, rounds=rounds) for name, rounds in (("x", 2), ("y", 0), ("z", 1))]
     one = {"a": systems(program)["a"]}
-    runs = measure(works, one, 2, tmp_path, lambda _: None, lambda: True)
+    runs = list(measure(works, one, 2, tmp_path, lambda _: None, lambda: True))
     order = [("x", 0), ("x", 1), ("y", 0), ("z", 0), ("x", 2), ("x", 3), ("z", 1)]
     assert [(run.work, run.round) for run in runs] == order
 
 
 def test_a_picture_is_drawn_of_what_there_is(program: Program, tmp_path: Path) -> None:
-    runs = measure([fake()], systems(program), 2, tmp_path, lambda _: None, lambda: True)
+    runs = list(measure([fake()], systems(program), 2, tmp_path, lambda _: None, lambda: True))
     named = [{"name": name, "kind": "ours", "settings": "", "error": ""} for name in "abc"]
     machine = {"CPU": "a CPU", "cores": "2", "Python": "3.11"}
     works = [{"name": "get-c100", "label": "a label", "mib": "0.0", "count": "0"}]
