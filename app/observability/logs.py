@@ -123,9 +123,8 @@ def _json_access(write: Callable[[bytes], object]) -> AccessLog:
     def line(
         request_id: str, client: str, user: str, method: str, path: str, plugin: str, status: int, seconds: float
     ) -> None:
-        now = time.time()
         write(
-            f'{{"time": "{_second(int(now))}.{int(now * 1000) % 1000:03d}Z", "level": "INFO", "logger": "access", '
+            f'{{"time": "{_timestamp(time.time())}", "level": "INFO", "logger": "access", '
             f'"request_id": {quoted(request_id)}, "client": "{client}", '
             f'{_field(user) if user else ""}"method": "{method}", "path": {quoted(path)}, '
             f'"plugin": "{plugin}", "status": {status}, "duration_ms": {seconds * 1000:.1f}}}\n'.encode()

@@ -26,6 +26,7 @@ def scratch_directory(parent: Path, prefix: str, kind: str) -> Iterator[Path]:
     Raises `OSError` where it cannot be made.
     """
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    parent = parent.resolve()  # where it is a link, what it leads to is locked
     with _locked(parent):  # else another one's might be removed between its making and its locking
         for left in parent.glob(f"*-????????.{kind}"):
             _remove_unless_held(left)

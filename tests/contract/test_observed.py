@@ -100,6 +100,7 @@ def test_plain_log_lines_by_choice(framework: str) -> None:
 
 def test_metrics_count_over_all_workers(scene: dict[str, str], framework: str, plugin: Simulated) -> None:
     with a_broker(framework, 2, **scene) as broker:
+        until(lambda: sum("serves" in line for line in broker.lines) == 2)
         for _ in range(20):
             assert broker.ask("GET", f"{BASE}/v0/vim_types")[0] == 200
         for _ in range(10):

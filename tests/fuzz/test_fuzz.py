@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.fuzz import inside, inside_responses
 from tests.fuzz.alternatives import ALTERNATIVES
 from tests.fuzz.campaign import LEVELS, AnyStream, Outcome, run
@@ -62,6 +65,25 @@ def test_the_parser_reads_what_a_strict_peer_reads(name: str, tmp_path: Path) ->
     assert min(kinds[kind] for kind in expected) > 50
     assert {how for kind, how in outcome.used if kind == "move"} == set(MOVES)
     assert {how for kind, how in outcome.used if kind == "bytes"} == set(SCRATCHES) - {b"none"}
+
+
+ALIKE = """
+import hashlib, sys
+import tests.fuzz.campaign as campaign
+if sys.argv[1] == "more":
+    import app.assembly, app.demo, bench.__main__, tests.fuzz.cases
+digest = hashlib.sha256()
+list(campaign.run(False, lambda case: digest.update(case.data), 500, 1))
+print(digest.hexdigest())
+"""
+
+
+def test_a_seed_gives_the_same_cases_whatever_else_is_loaded() -> None:
+    def drawn(what: str) -> str:
+        command = [sys.executable, "-W", "ignore", "-c", ALIKE, what]
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+    assert drawn("less") == drawn("more")
 
 
 def cases(responses: bool, count: int) -> list[AnyStream]:

@@ -76,3 +76,10 @@ def test_neither_a_link_nor_what_lies_deeper_is_removed(tmp_path: Path) -> None:
     (parent / "y-abcdefgh.metrics").symlink_to(elsewhere)
     assert len(others(parent)) == 2
     assert (elsewhere / "file").exists()
+
+
+def test_the_parent_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "parent").mkdir()
+    (tmp_path / "link").symlink_to("parent")
+    with scratch_directory(tmp_path / "link", "::1:9001", "metrics") as directory:
+        assert directory.parent == tmp_path / "parent"
