@@ -224,13 +224,9 @@ class Unavailable(BrokerError):
         super().__init__(message, (("Retry-After", str(retry_after)),))
 
 
-class OutOfMemory(Unavailable):
-    """The system gives the worker no more memory (`MemoryError`)."""
-
-    reason = "Out-Of-Memory"
-
-    def __init__(self) -> None:
-        super().__init__("The broker has no memory left for this request; send it again later.")
+def out_of_memory() -> Unavailable:
+    """Where the system gives the worker no more memory (`MemoryError`)."""
+    return Unavailable("The broker has no memory left for this request; send it again later.")
 
 
 class CircuitOpen(Unavailable):

@@ -16,7 +16,7 @@ from greenlet import getcurrent, greenlet
 
 from app.core.headers import request_id as request_id_of
 from app.core.ids import new_id
-from app.errors import BrokerError, ClientGone, Forbidden, OutOfMemory, RequestTimeout, Unavailable
+from app.errors import BrokerError, ClientGone, Forbidden, RequestTimeout, Unavailable, out_of_memory
 from app.net.loop import WRITE, Loop, end_without_memory
 from app.server.body import RequestBody
 from app.server.crowd import Crowd, Place
@@ -129,7 +129,7 @@ class Connection(Link):
             return
         self._stop_listening()
         exchange.close = True
-        exchange.body.fail(OutOfMemory())
+        exchange.body.fail(out_of_memory())
 
     def _await_space(self) -> None:
         """TLS has to send before it can read. While an answer is being written its writer waits for the socket, and

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from app.core.addresses import Address
-from app.errors import BrokerError, OutOfMemory, UpstreamGarbled, UpstreamRefused, UpstreamTimeout
+from app.errors import BrokerError, UpstreamGarbled, UpstreamRefused, UpstreamTimeout, out_of_memory
 from app.net.loop import READ, Loop, Waiter
 from app.net.tls import Tls, end_tls
 from app.upstream.handshake import unwelcome
@@ -192,7 +192,7 @@ class UpstreamConnection:
         except OSError as error:
             cut = error
         except MemoryError:
-            self._fail(OutOfMemory())
+            self._fail(out_of_memory())
         if self.on_idle_end is not None:  # in the pool: a close, or bytes that nobody asked for
             self.on_idle_end(self)
         elif data:
@@ -208,7 +208,7 @@ class UpstreamConnection:
             self._fail(error)
             return
         except MemoryError:
-            self._fail(OutOfMemory())
+            self._fail(out_of_memory())
             return
         if parser.pieces:
             for piece in parser.pieces:

@@ -16,7 +16,7 @@ from app.core import headers as rules
 from app.core.ids import new_id
 from app.core.message import Headers, Hop, Request
 from app.core.quota import Quota, client_of
-from app.errors import BrokerError, ClientGone, OutOfMemory, TooManyRequests
+from app.errors import BrokerError, ClientGone, TooManyRequests, out_of_memory
 from app.observability.logs import AccessLog
 
 LOG = logging.getLogger(__name__)
@@ -190,7 +190,7 @@ class Call:
 
     def answer(self, error: Exception, exc_info: Any = None) -> list[bytes]:
         if isinstance(error, MemoryError):
-            error = OutOfMemory()
+            error = out_of_memory()
         if not isinstance(error, BrokerError):
             LOG.error("request %s failed", self.request.request_id, exc_info=error)
             error = BrokerError("The broker failed; its log says why, under this request id.")

@@ -58,8 +58,13 @@ def test_fault_group_out_of_memory(group: Group, staged: Staged) -> None:
 
     def use_up() -> None:
         group.bound(SPARE * MIB)
-        assert posted(stage, BODIES)[200], "the other worker did not serve on"
+        seen: Counter[object] = Counter()
+        for _ in range(5):  # on a busy machine not all bodies are here at once
+            seen += posted(stage, BODIES)
+            if group.kills:
+                break
         assert group.kills >= 1
+        assert seen[200], "the other worker did not serve on"
 
     stage.play(use_up, group.unbound, who=ALL, sees=ENDED, held=0, back_within=2)
     assert set(before) - set(workers_of(stage.broker))
