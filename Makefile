@@ -9,10 +9,14 @@ WEB_FRAMEWORK ?= django
 
 IMAGE := multicloud-broker:0.1.0
 
-.PHONY: run test conformance faults soak soak-memory fuzz lint bench instructions docs image image-test audit requirements clean
+COMPILED := build/compiled
+
+.PHONY: run compiled test conformance faults soak soak-memory fuzz lint bench instructions docs image image-test audit requirements clean
 
 run: $(VENV)/installed  ## start the broker with its simulators, ready to try
 	@WEB_FRAMEWORK=$(WEB_FRAMEWORK) exec $(BIN)/python -m app demo
+
+compiled: $(COMPILED)/made  ## in build/compiled, the broker as the image has it: its data path compiled; needs gcc and Python's headers
 
 test: $(VENV)/installed $(CLIENTS)/installed lint  ## all tests, both frameworks
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/container --ignore tests/conformance
@@ -40,10 +44,10 @@ fuzz: $(VENV)/installed  ## a million cases against an oracle of HTTP; FUZZ="--c
 
 bench: $(VENV)/installed  ## beside its peers and the limit, at most 30 minutes; FULL=1 for all of it, BENCH=--quick for a look
 	$(BIN)/python -m bench.tools
-	$(MAKE) --no-print-directory $(PEERS)/installed
+	$(MAKE) --no-print-directory $(PEERS)/installed $(COMPILED)/made
 	$(BIN)/python -m bench $(if $(FULL),--full) $(BENCH)
 
-instructions: $(VENV)/installed  ## instructions a request, which no noise touches, against a budget; BUDGET=--set to make a new one
+instructions: $(COMPILED)/made  ## instructions a request, which no noise touches, against a budget; BUDGET=--set to make a new one
 	$(BIN)/python -m bench.instructions $(BUDGET)
 
 docs: $(VENV)/installed  ## generate the configuration's table and the sample file
@@ -62,12 +66,17 @@ requirements:  ## compile the pins from the .in files, for Python 3.11 to 3.13
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade requirements.in -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade requirements-dev.in -o requirements-dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade docker/requirements-sbom.in -o docker/requirements-sbom.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade docker/requirements-compile.in -o docker/requirements-compile.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade tests/conformance/requirements.in -o tests/conformance/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade bench/requirements.in -o bench/requirements.txt
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --upgrade tests/clients/requirements.in -o tests/clients/requirements.txt
 
 clean:  ## remove the environments
-	rm -rf $(VENV) $(CLIENTS) $(CONFORMANCE) $(PEERS)
+	rm -rf $(VENV) $(CLIENTS) $(CONFORMANCE) $(PEERS) build
+
+$(COMPILED)/made: docker/compile.py entrypoint.sh $(shell find app -type f -not -name '*.pyc') $(VENV)/installed
+	$(BIN)/python docker/compile.py $(COMPILED)
+	@cp entrypoint.sh $(COMPILED) && touch $@
 
 $(VENV)/installed: requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from bench.processes import running, wait_until
 from bench.site import FORWARDED, VIM_TYPES
-from bench.systems.ours import COMMAND, all_serve, environment, port_of
+from bench.systems.ours import APP, COMMAND, all_serve, environment, port_of
 
 BUDGET = Path(__file__).with_name("instructions.json")
 ALLOWED = 1.10
@@ -91,7 +91,7 @@ def count(framework: str, keep: Path | None = None) -> dict[str, int]:
         environ = _environment(folder, stack.enter_context(_plugin(folder)), framework)
         dumps = str((keep or folder) / f"{framework}.%p")
         command = (*VALGRIND, f"--callgrind-out-file={dumps}", *COMMAND)
-        program = stack.enter_context(running(command, folder / "log", environ))
+        program = stack.enter_context(running(command, folder / "log", environ, cwd=APP))
         wait_until(program, lambda: all_serve(program, 1), "the broker", patience=PATIENCE)
         pid = int(SERVES_AS.findall(program.log.read_text())[0])
         worker = Counter(pid, dumps.replace("%p", str(pid)))

@@ -7,7 +7,6 @@ import warnings
 
 import pytest
 
-from app.server import slots
 from app.server.slots import ACCEPTED, FRESH, HEARTBEAT, HELD, PID, Slots
 
 
@@ -22,7 +21,7 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(slots, "time", made)
+    monkeypatch.setattr("time.monotonic_ns", made.monotonic_ns)
     return made
 
 

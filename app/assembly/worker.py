@@ -19,7 +19,7 @@ from app.core.origin import Origin
 from app.core.quota import Allowance, Quota
 from app.net.loop import Loop
 from app.net.tls import Tls
-from app.observability import logs, metrics
+from app.observability import access, metrics
 from app.observability.metrics import Metrics
 from app.server.limits import Limits
 from app.server.serving import Server
@@ -133,7 +133,7 @@ class Serving:
         edge = Edge(
             self._framework.application(broker),
             probes,
-            logs.access_log(options.logs.format) if options.logs.access else None,
+            access.access_log(options.logs.format) if options.logs.access else None,
             self._metrics.answered if self._metrics else unmeasured,
             gate,
             client_of=forwarded.client_of,

@@ -50,7 +50,8 @@ class Output:
         try:
             while line:
                 try:
-                    line = line[os.write(self._descriptor, line) :]
+                    written = os.write(self._descriptor, line)
+                    line = line[written:]
                 except BlockingIOError:
                     if self._lost or not self._room():
                         return False

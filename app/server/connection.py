@@ -233,10 +233,14 @@ class Connection(Link):
         self._move(self._place_served())
         exchange.close = exchange.close or server.draining or body.failed
         server.loop.run(self._serve, exchange)
-        if self._exchange is exchange:
+        if self._serves(exchange):
             server.waiting.add(self)  # most answers are there before anybody would look
             if not (body.complete or self._rest or body.full):
                 self._listen()
+
+    def _serves(self, exchange: Exchange) -> bool:
+        """Whether that one is not over: the compiler, as mypy, takes it that what was just set still is."""
+        return self._exchange is exchange
 
     def _begin_body(self, head: Head, rest: bytes) -> RequestBody:
         """The body, with what has come of it; what follows it waits."""

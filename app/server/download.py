@@ -44,7 +44,8 @@ class Download:
         self._active = time.monotonic()
         while rest:
             try:
-                rest = rest[self._sock.send(rest) :]  # TLS takes a record of 16 KiB at a time, though there is space
+                sent = self._sock.send(rest)  # TLS takes a record of 16 KiB at a time, though there is space
+                rest = rest[sent:]
             except AGAIN:
                 self._unread = _unread(self._sock)
                 self._wait()
@@ -71,7 +72,7 @@ class Download:
                 self._waiter.writable(self._sock.fileno(), min(left, LOOK), _LookError())
                 return
             except _LookError:
-                continue
+                pass  # and wait on
             finally:
                 now = time.monotonic()
                 self._pace.waited += now - started

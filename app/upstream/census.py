@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
-from weakref import WeakSet
 
 from app.core.addresses import Address
 from app.core.origin import Origin
@@ -23,12 +22,14 @@ class Census:
 
     def __init__(self, known: Known) -> None:
         self._known = known
-        self._open: defaultdict[Origin, WeakSet[UpstreamConnection]] = defaultdict(WeakSet)
+        self._open: defaultdict[Origin, set[UpstreamConnection]] = defaultdict(set)
         self._next = 0.0
 
     def add(self, origin: Origin, connection: UpstreamConnection) -> None:
-        """It counts for as long as anybody holds it."""
-        self._open[origin].add(connection)
+        """It counts until it is closed."""
+        connections = self._open[origin]
+        connections.add(connection)
+        connection.on_close = connections.discard
 
     def tick(self, now: float) -> None:
         """From the loop: names that are in use are thereby looked up anew."""
@@ -42,7 +43,7 @@ class Census:
                 _retire(connections, addresses)
 
 
-def _retire(connections: WeakSet[UpstreamConnection], addresses: Collection[Address]) -> None:
+def _retire(connections: set[UpstreamConnection], addresses: Collection[Address]) -> None:
     for connection in list(connections):
         if connection.address not in addresses:
             connection.retire()

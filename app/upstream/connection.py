@@ -40,9 +40,9 @@ class EarlyAnswerError(Exception):
 class UpstreamConnection:
     """Listens for as long as it lives: an answer needs no arming, and a close in the pool is seen at once."""
 
-    __slots__ = ("__weakref__", "_ending", "_error", "_held", "_listener", "_loop", "_parser", "_pieces", "_poll",
-                 "_sender", "_waiter", "_written", "address", "closed", "deadline", "on_idle_end", "sock",
-                 "tls")  # fmt: skip
+    __slots__ = ("_ending", "_error", "_held", "_listener", "_loop", "_parser", "_pieces", "_poll",
+                 "_sender", "_waiter", "_written", "address", "closed", "deadline", "on_close", "on_idle_end",
+                 "sock", "tls")  # fmt: skip
 
     def __init__(self, loop: Loop, sock: socket.socket, tls: Tls | None = None, address: Address | None = None) -> None:
         self._loop = loop
@@ -53,6 +53,7 @@ class UpstreamConnection:
         self._ending = False
         self.deadline = 0.0
         self.on_idle_end: Callable[[UpstreamConnection], None] | None = None
+        self.on_close: Callable[[UpstreamConnection], None] | None = None
         self._parser = ResponseParser()
         self._pieces: deque[bytes] = deque()
         self._held = 0
@@ -309,3 +310,5 @@ class UpstreamConnection:
         if in_order:  # what is cut is not to look like an end
             end_tls(self.sock)
         self.sock.close()
+        if self.on_close is not None:
+            self.on_close(self)

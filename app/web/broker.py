@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from app.core import address, target
 from app.core.message import Body, Request, Response
@@ -11,15 +12,23 @@ from app.core.plugins import PluginMap
 from app.core.region import Region, from_pair, from_vim_id
 from app.errors import ContentTooLarge, MethodNotAllowed, NotFound
 from app.inventory.model import Inventory
-from app.upstream.client import Client
-from app.upstream.forward import Forwarder
 from app.web.api import VERSIONS, Route, RouteTable
-from app.web.capacity import CapacityCheck, CapacitySettings, Gather
+from app.web.capacity import CapacityCheck, CapacitySettings, Client, Gather
 from app.web.swagger import document
 from app.web.validation import Validation
 
 CAPACITY_BODY = 1 << 20
 """Bytes of a check_vim_capacity request: 10,000 VIMs fit."""
+
+
+class Forwarder(Protocol):
+    """Who takes requests to plugins."""
+
+    def check(self, destination: address.Destination) -> None:
+        """Raises what keeps requests from there."""
+
+    def forward(self, request: Request, destination: address.Destination) -> Response:
+        """Raises the errors of `app.errors`."""
 
 
 class Described:

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple, Protocol
 
 from app.core import capacity
 from app.core.address import Destination
+from app.core.message import Headers
+from app.core.origin import Origin
 from app.core.region import Region
 from app.errors import BrokerError
-from app.upstream.client import Client
+from app.upstream.client import Answer
 
 LOG = logging.getLogger(__name__)
 
@@ -31,6 +33,23 @@ class Out(NamedTuple):
     """A VIM that is not in the answer; `why` is empty where it simply has no room."""
 
     why: str = ""
+
+
+class Client(Protocol):
+    """Who asks plugins."""
+
+    def fetch(
+        self,
+        origin: Origin,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        body: bytes = b"",
+        *,
+        connect_timeout: float,
+        response_timeout: float,
+    ) -> Answer:
+        """A small request and its whole answer. Raises the errors of `app.errors`."""  # fmt: skip
 
 
 LATE = Out("it did not answer in time")

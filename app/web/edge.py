@@ -17,7 +17,7 @@ from app.core.ids import new_id
 from app.core.message import Headers, Hop, Request
 from app.core.quota import Quota, client_of
 from app.errors import BrokerError, ClientGone, TooManyRequests, out_of_memory
-from app.observability.logs import AccessLog
+from app.observability.access import AccessLog
 
 LOG = logging.getLogger(__name__)
 

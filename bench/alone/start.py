@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.alone import FRAMEWORKS
-from bench.processes import ROOT, answers, free_port, running, wait_until
+from bench.processes import answers, free_port, running, wait_until
 from bench.results import Figure
 from bench.site import Site
-from bench.systems.ours import COMMAND, READY, all_serve, environment
+from bench.systems.ours import APP, COMMAND, READY, all_serve, environment
 
 START, CONTAINER_START = "start", "container start"
-COMMANDS = {START: COMMAND, CONTAINER_START: (str(ROOT / "entrypoint.sh"),)}
+COMMANDS = {START: COMMAND, CONTAINER_START: (str(APP / "entrypoint.sh"),)}
 """The broker itself, and the image's entry point, which renders and checks the configuration first."""
 
 
@@ -33,6 +33,6 @@ def _once(command: Sequence[str], environ: dict[str, str], log: Path) -> float:
     interpreters = str(Path(COMMAND[0]).parent)
     environ = {**environ, "BROKER_SERVER_PORT": str(port), "PATH": f"{interpreters}:{environ['PATH']}"}
     began = time.monotonic()
-    with running(command, log, environ) as program:
+    with running(command, log, environ, cwd=APP) as program:
         wait_until(program, lambda: answers(port, READY) and all_serve(program, 2), "the broker", every=0.005)
         return round(time.monotonic() - began, 3)

@@ -1,4 +1,5 @@
-"""The broker, as it is by default: access lines (to a file, as a container engine has them) and metrics on."""
+"""The broker as the image has it, its data path compiled (`make compiled`), and as it is by default: access lines (to a
+file, as a container engine has them) and metrics on."""
 
 from __future__ import annotations
 
@@ -10,9 +11,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from bench.processes import Program, answers, running, wait_until
+from bench.processes import ROOT, Program, answers, running, wait_until
 from bench.site import Site
 from bench.systems.system import Running, System
+
+APP = Path(os.environ.get("BENCH_APP", ROOT / "build" / "compiled")).resolve()
+"""Where its `app` is: by BENCH_APP=. the source, interpreted."""
 
 COMMAND = (sys.executable, "-m", "app", "serve")
 LISTENS = re.compile(r"listens on \S+ port (\d+)")
@@ -39,7 +43,7 @@ def environment(map_file: Path, regions_file: Path | None, framework: str, worke
 @contextmanager
 def broker(log: Path, environ: Mapping[str, str]) -> Iterator[Running]:
     """Once all its workers serve; raises `NotStartedError`."""
-    with running(COMMAND, log, environ) as program:
+    with running(COMMAND, log, environ, cwd=APP) as program:
         wait_until(program, partial(all_serve, program, int(environ["BROKER_SERVER_WORKERS"])), "the broker")
         port = port_of(program)
         wait_until(program, partial(answers, port, READY), "the broker")

@@ -18,7 +18,7 @@ import pytest
 from app import errors
 from app.simulators.processes import SimulatorProcess
 from app.simulators.regions import REGIONS, provider_plugins
-from tests.conftest import Process, children, started
+from tests.conftest import Process, children, needs_source, started
 from tests.contract.conftest import BASE, V0, Simulated
 from tests.contract.evidence import QUERY, SECRETS, Client, Evidence, S
 from tests.contract.failing import PLACES
@@ -166,6 +166,7 @@ def every_error(of: type[errors.BrokerError] = errors.BrokerError) -> Iterator[t
         yield from every_error(below)
 
 
+@needs_source
 def test_no_secret_is_in_a_traceback_and_none_is_told_by_tls(
     framework: str,
     settings: dict[str, str],

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from app.observability import logs
-from app.observability.logs import DATES, PLAIN, JsonFormatter, PlainFormatter, access_log
+from app.observability.access import DATES, access_log
+from app.observability.logs import PLAIN, JsonFormatter, PlainFormatter
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

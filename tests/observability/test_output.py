@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import stat
 import time
 from collections.abc import Iterator
@@ -74,13 +75,13 @@ def test_a_pipe_that_nobody_reads_costs_lines_and_one_wait(pipe: Pipe, told: lis
 
 
 def test_a_reader_that_is_slow_for_a_moment_loses_nothing(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    out, room = Output(pipe.writes), Output._room
+    out, poll = Output(pipe.writes), select.poll
 
-    def slow(self: Output) -> bool:
-        pipe.read()
-        return room(self)
+    def slow() -> select.poll:
+        pipe.read()  # once it is waited for
+        return poll()
 
-    monkeypatch.setattr(Output, "_room", slow)
+    monkeypatch.setattr("select.poll", slow)
     out.unblock()
     for _ in range(2000):
         out(LINE)

@@ -17,6 +17,9 @@ from app.server.connection import Connection, Server
 from app.server.crowd import Crowd
 from app.server.limits import Limits
 from app.server.protocol import Head
+from tests.conftest import needs_source
+
+pytestmark = needs_source  # a loop whose timers run when they are told to
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 FIRST = b"GET /first HTTP/1.1\r\nHost: x\r\n\r\n"

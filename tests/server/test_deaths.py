@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Process, a_broker, children, started, until
+from tests.conftest import Process, a_broker, children, needs_source, started, until
 
 ECHO = str(Path(__file__).with_name("echo.py"))
 
@@ -72,6 +72,7 @@ def test_a_worker_that_ends_by_itself_is_replaced_and_its_status_said() -> None:
         assert process.end() == 0
 
 
+@needs_source
 def test_a_worker_that_cannot_even_read_for_want_of_memory_ends_and_is_replaced() -> None:
     """It serves nothing whose end would give any back."""
     with started(ECHO, "1") as process:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from app.errors import ClientGone
-from app.server.body import RequestBody
+from app.net.loop import Loop
+from app.server.body import no_body
 from app.server.exchange import BrokenResponseError, Exchange
 from app.server.limits import Limits
 from app.server.protocol import Head, RequestParser
@@ -31,13 +32,7 @@ class Wire:
         self.sent += data
 
 
-class Nothing:
-    """The body of a request without one."""
-
-    present = False
-    complete = True
-    length = 0
-    received = 0
+NOTHING = no_body(Loop())
 
 
 def head(method: str = "GET", version: str = "1.1", *lines: str) -> Head:
@@ -51,8 +46,7 @@ def head(method: str = "GET", version: str = "1.1", *lines: str) -> Head:
 def run(application: Callable[[Any, Start], Iterable[bytes]], *asked: str, wire: Wire | None = None) -> Wire:
     """What is sent for a request; raises what `Exchange.run` raises."""
     wire = wire or Wire()
-    body: RequestBody = Nothing()  # type: ignore[assignment]
-    Exchange(wire, head(*asked), body, {}, 0).run(application)
+    Exchange(wire, head(*asked), NOTHING, {}, 0).run(application)
     return wire
 
 

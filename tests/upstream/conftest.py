@@ -58,6 +58,7 @@ class Conversation(threading.Thread):
     def run(self) -> None:
         try:
             if self._tls:
+                self._tls.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which some builds of Python set
                 self.sock = self._tls.wrap_socket(self.sock, server_side=True, suppress_ragged_eofs=False)
             for step in self._script:
                 self._do(step)

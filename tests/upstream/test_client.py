@@ -15,6 +15,7 @@ from app.errors import ClientGone, RequestTimeout, UpstreamGarbled, UpstreamRefu
 from app.net.tls import Tls
 from app.upstream.connection import UpstreamConnection
 from app.upstream.pool import Pool
+from tests.conftest import needs_source
 from tests.upstream.conftest import (
     CHUNKED,
     REQUEST,
@@ -302,6 +303,7 @@ def test_a_pooled_connection_that_was_closed_costs_nothing(method: str, ask: Ask
     assert ask.retries == []
 
 
+@needs_source
 def test_a_pooled_connection_that_was_not_seen_to_close_costs_one_retry(make_asker: MakeAsker, serve: Serve) -> None:
     upstream = serve([REQUEST, answer(b"first"), close], [REQUEST, answer(b"second")])
     ask = make_asker(Blind(8, 60))
@@ -334,6 +336,7 @@ def test_a_post_that_was_written_is_not_sent_again(method: str, last: Step, ask:
     assert ask.retries == []
 
 
+@needs_source
 @pytest.mark.parametrize("method", SAFE_AGAIN + NEVER_AGAIN)
 def test_what_was_not_written_at_all_is_sent_again(method: str, make_asker: MakeAsker, serve: Serve) -> None:
     upstream = serve([REQUEST, answer(b"first")], [reads(b"body"), b"HTTP/1.1 204 Done\r\n\r\n"])
