@@ -12,5 +12,5 @@ VERSION = 0x4 << 76 | 0x2 << 62
 def new_id() -> str:
     """They tell requests apart and are no secret: `uuid.uuid4` with its system call takes four times as long.
     Python seeds each forked process anew."""
-    digits = f"{getrandbits(128) & MASK | VERSION:032x}"
+    digits = (getrandbits(128) & MASK | VERSION).to_bytes(16).hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

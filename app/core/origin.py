@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -24,13 +25,18 @@ class Origin(NamedTuple):
     @property
     def host_header(self) -> bytes:
         """The value of `Host`: the port left out where it is the scheme's own (RFC 9110, 7.2)."""
-        if self.scheme == UNIX:
-            return b"localhost"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return (host if self.port == DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}").encode()
+        return _host_header(self)
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.host_header.decode()}"
+
+
+@lru_cache(maxsize=256)
+def _host_header(origin: Origin) -> bytes:
+    if origin.scheme == UNIX:
+        return b"localhost"
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    return (host if origin.port == DEFAULT_PORTS.get(origin.scheme) else f"{host}:{origin.port}").encode()
 
 
 def parse_origin(url: str) -> tuple[Origin, str]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.errors import BadRequest
 
 LONGEST = 255
 """Characters of an owner and of a region id; A&AI's are far shorter."""
+
+IN_USE = 1024
+"""Ids that are remembered: most requests are for a few regions."""
 
 VIM_ID = re.compile(rf"([0-9A-Za-z-]{{1,{LONGEST}}})_([0-9A-Za-z_-]{{1,{LONGEST}}})")
 NAME = re.compile(rf"[0-9A-Za-z_-]{{1,{LONGEST}}}")
@@ -25,6 +29,7 @@ class Region(NamedTuple):
         return f"{self.owner}_{self.region_id}"
 
 
+@lru_cache(maxsize=IN_USE)
 def from_vim_id(text: str) -> Region:
     """The region of a v0 id: the first `_` splits. Raises `BadRequest`."""
     match = VIM_ID.fullmatch(text)
@@ -33,6 +38,7 @@ def from_vim_id(text: str) -> Region:
     return Region(match[1], match[2])
 
 
+@lru_cache(maxsize=IN_USE)
 def from_pair(owner: str, region_id: str) -> Region:
     """The region of v1's two segments. Raises `BadRequest`."""
     if not (NAME.fullmatch(owner) and NAME.fullmatch(region_id)):

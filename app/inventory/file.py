@@ -25,12 +25,17 @@ class FileInventory:
     def __init__(self, regions: Mapping[Region, dict[str, object]], source: str) -> None:
         self._regions = regions
         self._source = source
+        self._clouds: dict[Region, Cloud] = {}
 
     def find(self, region: Region, request_id: str) -> Cloud:  # noqa: ARG002  an inventory takes it
+        cloud = self._clouds.get(region)
+        if cloud is not None:
+            return cloud
         entry = self._regions.get(region)
         if entry is None:
             raise RegionNotFound(f"There is no region {region.vim_id} in {self._source}.")
-        return cloud_of(region, entry, self._source)
+        cloud = self._clouds[region] = cloud_of(region, entry, self._source)
+        return cloud
 
     def forget(self, region: Region) -> None:
         """The file stays what it is."""

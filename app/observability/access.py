@@ -1,4 +1,4 @@
-"""The access line: one a request, JSON or plain, an f-string and one write, 3 us where `logging` takes 12."""
+"""The access line: one a request, JSON or plain, one write, 1 us where `logging` takes 12."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from app.observability.output import stdout
 DATES = "%Y-%m-%dT%H:%M:%S"
 
 
+AccessLog = Callable[[str, str, str, str, str, str, int, float], None]
+"""Takes request id, client, user (empty where callers do not authenticate), method, path (without its query, which may
+hold what is nobody's business), plugin, status, and seconds."""
+
+
 def timestamp(seconds: float) -> str:
     """In UTC, ISO 8601, with milliseconds."""
     return f"{_second(int(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
@@ -20,11 +25,6 @@ def timestamp(seconds: float) -> str:
 @lru_cache(maxsize=4)
 def _second(seconds: int) -> str:
     return time.strftime(DATES, time.gmtime(seconds))
-
-
-AccessLog = Callable[[str, str, str, str, str, str, int, float], None]
-"""Takes request id, client, user (empty where callers do not authenticate), method, path (without its query, which may
-hold what is nobody's business), plugin, status, and seconds."""
 
 
 def access_log(form: str, write: Callable[[bytes], object] = stdout) -> AccessLog:
@@ -37,10 +37,9 @@ def _json_access(write: Callable[[bytes], object]) -> AccessLog:
         request_id: str, client: str, user: str, method: str, path: str, plugin: str, status: int, seconds: float
     ) -> None:
         write(
-            f'{{"time": "{timestamp(time.time())}", "level": "INFO", "logger": "access", '
-            f'"request_id": {quoted(request_id)}, "client": "{client}", '
-            f'{_field(user) if user else ""}"method": "{method}", "path": {quoted(path)}, '
-            f'"plugin": "{plugin}", "status": {status}, "duration_ms": {seconds * 1000:.1f}}}\n'.encode()
+            f'{{"time": "{_now()}", "level": "INFO", "logger": "access", "request_id": {quoted(request_id)}, '
+            f'"client": "{client}", {_field(user) if user else ""}"method": "{method}", "path": {quoted(path)}, '
+            f'"plugin": "{plugin}", "status": {status}, "duration_ms": {_milliseconds(seconds)}}}\n'.encode()
         )
 
     return line
@@ -55,9 +54,20 @@ def _plain_access(write: Callable[[bytes], object]) -> AccessLog:
         request_id: str, client: str, user: str, method: str, path: str, plugin: str, status: int, seconds: float
     ) -> None:
         write(
-            f"{timestamp(time.time())} INFO access {request_id} {client} "
-            f"{method} {path} {plugin or '-'} {status} {seconds * 1000:.1f}ms"
-            f"{' ' + quoted(user) if user else ''}\n".encode()
+            f"{_now()} INFO access {request_id} {client} {method} {path} {plugin or '-'} {status} "
+            f"{_milliseconds(seconds)}ms{' ' + quoted(user) if user else ''}\n".encode()
         )
 
     return line
+
+
+def _now() -> str:
+    """`timestamp` of now, without a format's specification, of which the compiler makes a slow call."""
+    now = time.time_ns() // 1_000_000
+    return f"{_second(now // 1000)}.{str(1000 + now % 1000)[1:]}Z"
+
+
+def _milliseconds(seconds: float) -> str:
+    """With one decimal place."""
+    tenths = int(seconds * 10_000 + 0.5)
+    return f"{tenths // 10}.{tenths % 10}"

@@ -41,6 +41,8 @@ WHOLE = (list, tuple)
 
 _keys: dict[str, str] = {}
 _KEYS_LIMIT = 2048
+_codes: dict[str, int] = {}
+_CODES_LIMIT = 256
 _KEY_LONGEST = 64
 """Valid header names and the same in lower case, so that each is checked once; bounded, since plugins make them."""
 
@@ -103,11 +105,7 @@ class Exchange:
         if self._status and not exc_info:
             raise BrokenResponseError("the application started its response twice")
         self._status, self._headers = status if len(status) > 3 else f"{status} ", headers
-        if not STATUS.fullmatch(self._status):
-            raise BrokenResponseError(
-                "the application's status is not a final one of three digits, a space and a reason"
-            )
-        self._code = int(status[:3])
+        self._code = _codes.get(self._status) or _code(self._status)
         return self.write
 
     def write(self, piece: bytes) -> None:
@@ -208,6 +206,16 @@ class Exchange:
             dated = dated or key == "date"
             lines.append(name + ": " + value + "\r\n")  # which takes nothing but texts
         return lines, length, dated
+
+
+def _code(status: str) -> int:
+    """Raises `BrokenResponseError`."""
+    if not STATUS.fullmatch(status):
+        raise BrokenResponseError("the application's status is not a final one of three digits, a space and a reason")
+    code = int(status[:3])
+    if len(_codes) < _CODES_LIMIT and len(status) <= _KEY_LONGEST:
+        _codes[status] = code
+    return code
 
 
 def _key(name: str) -> str:

@@ -336,8 +336,14 @@ def _stream(connection: UpstreamConnection, body: Body, seconds: float) -> bool:
 
 def _serialise(method: str, target: bytes, headers: Headers) -> bytes:
     """The request's head; raises `ValueError` for a header that would not stay one line."""
-    lines = [b"%b: %b\r\n" % header for header in headers]
-    head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target, b"".join(lines))
+    parts = [method.encode(), b" ", target, b" HTTP/1.1\r\n"]
+    for name, value in headers:
+        parts.append(name)
+        parts.append(b": ")
+        parts.append(value)
+        parts.append(b"\r\n")
+    parts.append(b"\r\n")
+    head = b"".join(parts)
     if not well_formed(head, len(headers) + 2):
         raise ValueError("a header to send holds a control byte")
     return head

@@ -17,6 +17,8 @@ from app.web.capacity import CapacityCheck, CapacitySettings, Client, Gather
 from app.web.swagger import document
 from app.web.validation import Validation
 
+CHANGING = ("POST", "DELETE")
+
 CAPACITY_BODY = 1 << 20
 """Bytes of a check_vim_capacity request: 10,000 VIMs fit."""
 
@@ -97,6 +99,8 @@ class Broker:
 
     def _changes_region(self, version: str, request: Request) -> bool:
         """Whether it is a registration or an unregistration (contract, section 1)."""
+        if request.method not in CHANGING:
+            return False
         segments = request.target.partition(b"?")[0].rstrip(b"/").split(b"/")[4:]
         rest = segments[self.table.region_segments(version) :]
         return (request.method, rest) in (("POST", [b"registry"]), ("DELETE", []))
