@@ -16,7 +16,7 @@ from app.conf import secret
 from app.core.origin import Origin
 from app.inventory.aai import Aai, AaiSettings
 from app.inventory.cache import CachedInventory, Layered, Unconfigured
-from app.inventory.model import Inventory
+from app.inventory.model import Inventory, List
 from app.inventory.remembered import CacheSettings
 from app.net.files import Watched
 from app.net.loop import Loop
@@ -53,17 +53,17 @@ class Regions:
     def layered(self, sources: Sources) -> tuple[Inventory, Callable[[], None]]:
         """The built-in regions, the operator's file, then A&AI; and what is to be called when it counts."""
         options = sources.options
-        layers: list[Inventory] = [self._shared.built_in]
+        lists: list[List] = [self._shared.built_in]
         if sources.regions is not None:
-            layers.append(sources.regions.current)
+            lists.append(sources.regions.current)
         where = origin(options.aai.protocol, options.aai.address, options.aai.port)
         if where is None:
-            return Layered(*layers, Unconfigured()), self._forget
+            return Layered(lists, Unconfigured()), self._forget
         settings = AaiSettings(
             where, options.aai.schema_version, options.aai.connect_timeout, options.aai.response_timeout
         )
         asked = self._same(settings) or self._another(settings, options)
-        return Layered(*layers, asked.cached), partial(self._take, sources, asked, settings)
+        return Layered(lists, asked.cached), partial(self._take, sources, asked, settings)
 
     def _same(self, settings: AaiSettings) -> _Asked | None:
         same = self._asked is not None and self._asked.where == (settings.origin, settings.schema_version)

@@ -6,19 +6,19 @@ import math
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from app.core.outage import Outage
 from app.core.region import Region
 from app.errors import BrokerError, InventoryUnavailable, RegionNotFound
 from app.inventory.generations import Generations
-from app.inventory.model import Cloud, Inventory
+from app.inventory.model import Cloud, Inventory, List
 from app.inventory.remembered import CacheSettings, Known, Refusal, Refused, Step, learnt
 from app.net.flights import Flight, Flights
 from app.net.loop import Loop
 
-MOST = 10_000
+MOST = 1 << 17
 """Regions remembered; the one that was used longest ago goes first."""
 
 MOST_REFUSED = 1_000
@@ -184,21 +184,20 @@ def _keep(memory: OrderedDict[Region, T], region: Region, entry: T, most: int) -
 
 
 class Layered:
-    """Asks one inventory after the other, until one knows the region."""
+    """Asks the first of some lists that has the region, else the last of all."""
 
-    def __init__(self, *inventories: Inventory) -> None:
-        self._inventories = inventories
+    def __init__(self, lists: Sequence[List], last: Inventory) -> None:
+        self._lists = lists
+        self._last = last
 
     def find(self, region: Region, request_id: str) -> Cloud:
-        for inventory in self._inventories[:-1]:
-            try:
-                return inventory.find(region, request_id)
-            except RegionNotFound:
-                continue
-        return self._inventories[-1].find(region, request_id)
+        for regions in self._lists:
+            if region in regions:
+                return regions.find(region, request_id)
+        return self._last.find(region, request_id)
 
     def forget(self, region: Region) -> None:
-        for inventory in self._inventories:
+        for inventory in (*self._lists, self._last):
             inventory.forget(region)
 
 

@@ -37,6 +37,9 @@ class FileInventory:
         cloud = self._clouds[region] = cloud_of(region, entry, self._source)
         return cloud
 
+    def __contains__(self, region: Region) -> bool:
+        return region in self._regions
+
     def forget(self, region: Region) -> None:
         """The file stays what it is."""
 

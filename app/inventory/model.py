@@ -24,6 +24,12 @@ class Inventory(Protocol):
         """Drop what is remembered of a region: it is about to change."""
 
 
+class List(Inventory, Protocol):
+    """One that can tell at once which regions it has."""
+
+    def __contains__(self, region: Region) -> bool: ...
+
+
 def cloud_of(region: Region, entry: dict[str, object], source: str) -> Cloud:
     """The cloud of an A&AI cloud-region object. Raises `RegionIncomplete`."""
     cloud_type, version = entry.get("cloud-type"), entry.get("cloud-region-version")

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.region import Region, from_pair, from_vim_id
+from app.core import region as regions
+from app.core.region import LONGEST, Region, from_pair, from_vim_id
 from app.errors import BadRequest
 
 OWNER = st.text(string.ascii_letters + string.digits + "-", min_size=1)
@@ -23,6 +25,25 @@ def test_a_vim_id_splits_at_its_first_underscore(owner: str, region_id: str) -> 
 @given(NAME, NAME)
 def test_the_pair_of_v1_is_taken_as_it_is(owner: str, region_id: str) -> None:
     assert from_pair(owner, region_id) == (owner, region_id)
+
+
+MIXED = st.text(st.sampled_from("aZ09-_ é.%²٣\n"), max_size=8) | st.sampled_from([LONGEST, LONGEST + 1]).map(
+    lambda n: n * "a"
+)
+
+
+@given(st.lists(MIXED, max_size=3).map("_".join), MIXED)
+def test_what_is_accepted_is_what_the_description_says(text: str, other: str) -> None:
+    assert accepts(from_vim_id, text) == bool(regions.VIM_ID.fullmatch(text))
+    assert accepts(from_pair, text, other) == all(map(regions.NAME.fullmatch, (text, other)))
+
+
+def accepts(make: Callable[..., Region], *texts: str) -> bool:
+    try:
+        make(*texts)
+    except BadRequest:
+        return False
+    return True
 
 
 @given(st.text())

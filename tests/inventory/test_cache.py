@@ -470,28 +470,40 @@ def test_the_region_used_longest_ago_goes_first(tell: Tell, monkeypatch: pytest.
     assert story.source.asked == [A, B, C, B]
 
 
-def test_layers_are_asked_in_turn_until_one_knows_the_region() -> None:
-    first, second, third = Source(RegionNotFound("1")), Source(OLD), Source(NEW)
-    assert Layered(first, second, third).find(A, "id") == OLD
-    assert (first.asked, second.asked, third.asked) == ([A], [A], [])
+class Listed(Source):
+    """One that has a few regions."""
+
+    def __init__(self, outcome: Cloud | BrokerError, *regions: Region) -> None:
+        super().__init__(outcome)
+        self.regions = regions
+
+    def __contains__(self, region: Region) -> bool:
+        return region in self.regions
+
+
+@pytest.mark.parametrize(("region", "layer"), [(A, 0), (B, 1), (C, 2)])
+def test_the_first_list_that_has_the_region_is_asked_else_the_last_layer(region: Region, layer: int) -> None:
+    layers = Listed(OLD, A), Listed(NEW, A, B), Source(OLD)
+    assert Layered(layers[:2], layers[2]).find(region, "id") == layers[layer].outcome
+    assert [bool(one.asked) for one in layers] == [number == layer for number in range(3)]
 
 
 def test_the_last_layer_says_that_there_is_no_such_region() -> None:
-    with pytest.raises(RegionNotFound, match="second"):
-        Layered(Source(RegionNotFound("first")), Source(RegionNotFound("second"))).find(A, "id")
+    with pytest.raises(RegionNotFound, match="last"):
+        Layered([Listed(OLD)], Source(RegionNotFound("last"))).find(A, "id")
 
 
 @pytest.mark.parametrize("error", [InventoryError("x"), RegionIncomplete("x")], ids=lambda error: error.reason)
-def test_another_error_of_a_layer_is_the_answer(error: BrokerError) -> None:
+def test_another_error_of_a_list_is_the_answer(error: BrokerError) -> None:
     last = Source(OLD)
     with pytest.raises(type(error)):
-        Layered(Source(error), last).find(A, "id")
+        Layered([Listed(error, A)], last).find(A, "id")
     assert last.asked == []
 
 
 def test_all_layers_forget() -> None:
-    layers = Source(OLD), Source(NEW)
-    Layered(*layers).forget(A)
+    layers = Listed(OLD), Source(NEW)
+    Layered(layers[:1], layers[1]).forget(A)
     assert [layer.forgotten for layer in layers] == [[A], [A]]
 
 
