@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, until
+from tests.test_compiling import MODULES
 
 IMAGE = os.environ.get("IMAGE", "multicloud-broker:0.1.0")
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
@@ -129,6 +130,15 @@ def running(*arguments: str, command: tuple[str, ...] = ()) -> Iterator[Containe
 
 def once(*arguments: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     return docker("run", "--rm", *options, IMAGE, *arguments, check=False)
+
+
+def test_the_data_path_is_compiled() -> None:
+    code = "import importlib, sys\nfor name in sys.argv[1:]: print(importlib.import_module(name).__file__)"
+    names = [f"app.{name.replace('/', '.')}" for name in MODULES]
+    interpreter = "/opt/multicloud/venv/bin/python3"
+    told = docker("run", "--rm", "--entrypoint", interpreter, IMAGE, "-W", "ignore", "-c", code, *names).stdout
+    assert [file for file in told.split() if not file.endswith(".so")] == []
+    assert len(told.split()) == len(MODULES)
 
 
 @pytest.mark.parametrize("framework", [None, "pecan"])
