@@ -15,7 +15,7 @@ RUN = (  # of the broker the image's own files: its data path is compiled
     " --ignore tests/container --ignore tests/conformance"
 )
 LOAD = (  # they say no more here
-    " --ignore tests/fuzz --ignore tests/faults --ignore tests/soak --ignore tests/rules/test_memory.py"
+    " --ignore tests/faults --ignore tests/soak --ignore tests/rules/test_memory.py"
     " --ignore tests/contract/test_hostages.py"
 )
 CLIENTS = " --ignore tests/contract/test_clients.py"  # they have an environment of their own, which is not the image's
