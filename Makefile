@@ -74,7 +74,7 @@ requirements:  ## compile the pins from the .in files, for Python 3.11 to 3.13
 clean:  ## remove the environments
 	rm -rf $(VENV) $(CLIENTS) $(CONFORMANCE) $(PEERS) build
 
-$(COMPILED)/made: docker/compile.py entrypoint.sh $(shell find app -type f -not -name '*.pyc') $(VENV)/installed
+$(COMPILED)/made: docker/compile.py entrypoint.sh $(shell find app -not -name '*.pyc' -not -name __pycache__) $(VENV)/installed
 	$(BIN)/python docker/compile.py $(COMPILED)
 	@cp entrypoint.sh $(COMPILED) && touch $@
 

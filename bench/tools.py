@@ -13,7 +13,6 @@ PACKAGES = {
     "wrk": ("wrk",),
     "nginx": ("nginx-light",),
     "haproxy": ("haproxy",),
-    "cc": ("gcc", "libc6-dev"),  # uWSGI comes as source
 }
 SBIN = "/usr/sbin:/usr/local/sbin"
 
@@ -26,6 +25,8 @@ def missing() -> list[str]:
         if not (shutil.which(tool) or shutil.which(tool, path=SBIN))
         for package in packages
     ]
+    if shutil.which("cc") is None or not Path("/usr/include/stdio.h").exists():  # the broker, and uWSGI, are compiled
+        wanted += ["gcc", "libc6-dev"]
     headers = Path(sysconfig.get_path("include")) / "Python.h"
     return wanted if headers.exists() else [*wanted, "python3-dev"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from app.core.region import Region
@@ -35,4 +36,8 @@ def cloud_of(region: Region, entry: dict[str, object], source: str) -> Cloud:
     cloud_type, version = entry.get("cloud-type"), entry.get("cloud-region-version")
     if not isinstance(cloud_type, str) or not cloud_type:
         raise RegionIncomplete(f"The region {region.vim_id} has no cloud-type in {source}; set it there.")
-    return Cloud(cloud_type, version if isinstance(version, str) and version else None)
+    return _cloud(cloud_type, version if isinstance(version, str) and version else None)
+
+
+_cloud = lru_cache(maxsize=1024)(Cloud)
+"""One for all regions of a kind: a worker may remember 131,072 of them."""

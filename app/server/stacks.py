@@ -2,7 +2,7 @@
 
 faulthandler's handler is C and needs no loop that runs, nor one that runs Python: it tells of all threads. Where
 Python still runs, or a regular expression, which looks for signals, the greenlets follow. Only files, lines and
-functions are written, no values, so no secrets.
+functions are written, no values, so no secrets. What is compiled (docker/compile.py) has no frames, and is not told of.
 """
 
 from __future__ import annotations

@@ -306,9 +306,9 @@ class UpstreamConnection:
             return
         in_order = self._parser.complete and self._parser.reusable
         self.closed = self._ending = True
+        if self.on_close is not None:
+            self.on_close(self)
         self._stop_listening()
         if in_order:  # what is cut is not to look like an end
             end_tls(self.sock)
         self.sock.close()
-        if self.on_close is not None:
-            self.on_close(self)
