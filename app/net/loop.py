@@ -85,6 +85,15 @@ class Loop:
             self.greenlets += 1
             made.switch([(function, argument)])
 
+    def give_way(self) -> None:
+        """From a greenlet: let the hub run until somebody switches back. As eventlet's `switch`, less what it looks for
+        at each: a greenlet of this loop's has the hub for its parent."""
+        hub = self.hub.greenlet
+        if getcurrent().parent is hub and not hub.dead:
+            hub.switch()
+        else:
+            self.hub.switch()
+
     def gather(self, functions: Sequence[Callable[[], T]], at_once: int, seconds: float) -> list[T | None]:
         """Run all in greenlets, at most `at_once` together, and return their results in order.
 
@@ -181,7 +190,7 @@ class Waiter:
             self.deadline = time.monotonic() + seconds
             self._loop.timed.add(self)
         try:
-            self._loop.hub.switch()
+            self._loop.give_way()
         finally:
             self._greenlet = self._error = None
             if seconds is not None:

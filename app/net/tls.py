@@ -33,6 +33,11 @@ def end_tls(sock: socket.socket) -> None:
             sock.unwrap()
 
 
+def is_cut(error: OSError) -> bool:
+    """Whether a peer ended TLS without a word; what says so is of a class of its own, but not in early Pythons 3.11."""
+    return isinstance(error, ssl.SSLEOFError) or getattr(error, "reason", "") == "UNEXPECTED_EOF_WHILE_READING"
+
+
 class Certificate(NamedTuple):
     """What the log and the metrics tell of one; `not_after` in seconds since the epoch."""
 

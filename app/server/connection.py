@@ -18,6 +18,7 @@ from app.core.headers import request_id as request_id_of
 from app.core.ids import new_id
 from app.errors import BrokerError, ClientGone, Forbidden, RequestTimeout, Unavailable, out_of_memory
 from app.net.loop import WRITE, Loop, end_without_memory
+from app.net.tls import is_cut
 from app.server.body import RequestBody
 from app.server.crowd import Crowd, Place
 from app.server.download import AGAIN
@@ -100,7 +101,7 @@ class Connection(Link):
             self._starved()
             return
         except OSError as error:
-            if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+            if isinstance(error, ssl.SSLError) and not is_cut(error):
                 LOG.info("TLS with %s failed: %s", self.peer, error.reason)
             self._lost()
             return

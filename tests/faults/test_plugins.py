@@ -43,14 +43,19 @@ def test_fault_plugin_garbage(stage: Stage) -> None:
 
 def test_fault_plugin_closes_idle(stage: Stage) -> None:
     """A plugin closes idle connections as requests come on them: a GET is sent again, a POST never."""
-    seen = stage.play(
-        partial(stage.one.turn, "close", 0.5),
-        partial(stage.one.turn, "ok"),
-        sees=(502,),
-        methods=("POST",),
-        back_within=1,
-    )
-    assert outcomes(seen.of_those(hit=True))["502 Upstream-Garbled"]
+    crossed = 0
+    for _ in range(5):  # whether a close crosses a POST is chance
+        seen = stage.play(
+            partial(stage.one.turn, "close", 0.5),
+            partial(stage.one.turn, "ok"),
+            sees=(502,),
+            methods=("POST",),
+            back_within=1,
+        )
+        crossed += outcomes(seen.of_those(hit=True))["502 Upstream-Garbled"]
+        if crossed:
+            break
+    assert crossed
 
 
 def test_fault_plugin_refuses(stage: Stage) -> None:

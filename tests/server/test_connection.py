@@ -53,6 +53,9 @@ class ByHand:
     def later(self, _: float, function: Callable[..., object], *arguments: object) -> None:
         self.due.append(lambda: function(*arguments))
 
+    def give_way(self) -> None:
+        self.hub.switch()
+
     def run(self, function: Callable[[Any], object], argument: object) -> None:
         greenlet(function).switch(argument)
 
