@@ -78,7 +78,9 @@ class Scene:
             group, _, option = name.partition("__")
             groups.setdefault(group, {})[option] = value
         lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in own.items()) for group, own in groups.items()]
-        self.file.write_text("\n".join(lines))
+        written = self.file.with_suffix(".new")
+        written.write_text("\n".join(lines))
+        written.replace(self.file)  # at once: some worker may still be at the reload before this one
 
     def hang_up(self) -> None:
         self.broker.popen.send_signal(signal.SIGHUP)

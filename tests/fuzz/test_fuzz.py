@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, needs_source
 from tests.fuzz import inside, inside_responses
 from tests.fuzz.alternatives import ALTERNATIVES
 from tests.fuzz.campaign import LEVELS, AnyStream, Outcome, run
@@ -108,15 +108,18 @@ def responses() -> list[PluginStream]:
     return [case for case in cases(True, INSIDE["responses, the parser"]) if isinstance(case, PluginStream)]
 
 
+@needs_source
 @pytest.mark.parametrize("name", WEAK)
 def test_a_weakened_parser_of_requests_is_caught(requests: list[Stream], name: str) -> None:
     assert any(inside.disagreement(inside.read(WEAK[name], [case.data]), read_requests(case.data)) for case in requests)
 
 
+@needs_source
 def test_a_parser_that_depends_on_segments_is_caught(requests: list[Stream]) -> None:
     assert any(inside.finding(DependsOnSegments, case.data, read_requests(case.data), case.cuts) for case in requests)
 
 
+@needs_source
 @pytest.mark.parametrize("name", WEAK_RESPONSES)
 def test_a_weakened_parser_of_responses_is_caught(responses: list[PluginStream], name: str) -> None:
     def wrong(case: PluginStream) -> str | None:
