@@ -1,7 +1,7 @@
 """`python docker/compile.py TARGET`: a copy of `app` whose data path is compiled to machine code, by mypyc.
 
 TARGET gets the folder `app`, with an extension module beside the source of each compiled module, which Python prefers
-to that, and their shared library. What is compiled behaves as the source does, and takes half the CPU for a request.
+to that, and their shared library. What is compiled behaves as the source does, for 0.6 to 0.7 of the CPU of a request.
 It needs a C compiler and Python's headers.
 """
 
