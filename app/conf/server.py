@@ -39,7 +39,7 @@ OPTS = (
         min=1,
         max=65536,
         help="MiB that a worker is reckoned with where `workers = 0` is bounded by the cgroup's memory limit. A fresh "
-        "one holds some 50; 100,000 regions of A&AI's in use take 45 more.",
+        "one holds some 50; 100,000 regions of A&AI's in use take 40 more.",
     ),
     cfg.IntOpt(
         "request_line_limit",

@@ -19,7 +19,7 @@ from app.net.flights import Flight, Flights
 from app.net.loop import Loop
 
 MOST = 1 << 17
-"""Regions remembered, some 450 bytes each; the one that was used longest ago goes first."""
+"""Regions remembered, some 410 bytes each; the one that was used longest ago goes first."""
 
 MOST_REFUSED = 1_000
 """Regions remembered that there are not, or that failed, beside those that are good."""

@@ -25,17 +25,12 @@ class FileInventory:
     def __init__(self, regions: Mapping[Region, dict[str, object]], source: str) -> None:
         self._regions = regions
         self._source = source
-        self._clouds: dict[Region, Cloud] = {}
 
     def find(self, region: Region, request_id: str) -> Cloud:  # noqa: ARG002  an inventory takes it
-        cloud = self._clouds.get(region)
-        if cloud is not None:
-            return cloud
         entry = self._regions.get(region)
         if entry is None:
             raise RegionNotFound(f"There is no region {region.vim_id} in {self._source}.")
-        cloud = self._clouds[region] = cloud_of(region, entry, self._source)
-        return cloud
+        return cloud_of(region, entry, self._source)
 
     def __contains__(self, region: Region) -> bool:
         return region in self._regions

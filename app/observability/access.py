@@ -18,8 +18,9 @@ hold what is nobody's business), plugin, status, and seconds."""
 
 
 def timestamp(seconds: float) -> str:
-    """In UTC, ISO 8601, with milliseconds."""
-    return f"{_second(int(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
+    """In UTC, ISO 8601, with milliseconds; without a format's specification, which once compiled is a slow call."""
+    milliseconds = int(seconds * 1000)
+    return f"{_second(milliseconds // 1000)}.{str(1000 + milliseconds % 1000)[1:]}Z"
 
 
 @lru_cache(maxsize=4)
@@ -37,9 +38,10 @@ def _json_access(write: Callable[[bytes], object]) -> AccessLog:
         request_id: str, client: str, user: str, method: str, path: str, plugin: str, status: int, seconds: float
     ) -> None:
         write(
-            f'{{"time": "{_now()}", "level": "INFO", "logger": "access", "request_id": {quoted(request_id)}, '
-            f'"client": "{client}", {_field(user) if user else ""}"method": "{method}", "path": {quoted(path)}, '
-            f'"plugin": "{plugin}", "status": {status}, "duration_ms": {_milliseconds(seconds)}}}\n'.encode()
+            f'{{"time": "{timestamp(time.time())}", "level": "INFO", "logger": "access", '
+            f'"request_id": {quoted(request_id)}, "client": "{client}", {_field(user) if user else ""}'
+            f'"method": "{method}", "path": {quoted(path)}, "plugin": "{plugin}", "status": {status}, '
+            f'"duration_ms": {_milliseconds(seconds)}}}\n'.encode()
         )
 
     return line
@@ -54,17 +56,11 @@ def _plain_access(write: Callable[[bytes], object]) -> AccessLog:
         request_id: str, client: str, user: str, method: str, path: str, plugin: str, status: int, seconds: float
     ) -> None:
         write(
-            f"{_now()} INFO access {request_id} {client} {method} {path} {plugin or '-'} {status} "
+            f"{timestamp(time.time())} INFO access {request_id} {client} {method} {path} {plugin or '-'} {status} "
             f"{_milliseconds(seconds)}ms{' ' + quoted(user) if user else ''}\n".encode()
         )
 
     return line
-
-
-def _now() -> str:
-    """`timestamp` of now, without a format's specification, of which the compiler makes a slow call."""
-    now = time.time_ns() // 1_000_000
-    return f"{_second(now // 1000)}.{str(1000 + now % 1000)[1:]}Z"
 
 
 def _milliseconds(seconds: float) -> str:
